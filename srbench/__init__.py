@@ -1,0 +1,63 @@
+"""srbench: the harness in which unpaired image super-resolution methods are compared.
+
+Importing it imports no torch; names that need torch are loaded when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from srbench.errors import Skipped, SrbenchError
+from srbench.registry.hookspecs import hookimpl
+from srbench.registry.infos import DatasetInfo, MethodInfo, MetricInfo
+
+if TYPE_CHECKING:
+    from pydantic import Field
+
+    from srbench.api.dataset import Dataset, PoolSettings
+    from srbench.api.method import Method
+    from srbench.api.metric import EvaluationContext, Metric, Score
+    from srbench.api.parameters import Parameters
+    from srbench.api.problem import Problem
+    from srbench.training import Training
+
+__version__ = "0.1.0"
+
+_LAZY = {
+    "Dataset": "srbench.api.dataset",
+    "EvaluationContext": "srbench.api.metric",
+    "Field": "pydantic",
+    "Method": "srbench.api.method",
+    "Metric": "srbench.api.metric",
+    "Parameters": "srbench.api.parameters",
+    "PoolSettings": "srbench.api.dataset",
+    "Problem": "srbench.api.problem",
+    "Score": "srbench.api.metric",
+    "Training": "srbench.training",
+}
+
+__all__ = [
+    "Dataset",
+    "DatasetInfo",
+    "EvaluationContext",
+    "Field",
+    "Method",
+    "MethodInfo",
+    "Metric",
+    "MetricInfo",
+    "Parameters",
+    "PoolSettings",
+    "Problem",
+    "Score",
+    "Skipped",
+    "SrbenchError",
+    "Training",
+    "hookimpl",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'srbench' has no attribute {name!r}")

@@ -1,0 +1,1 @@
+"""What plugin authors subclass; import it through `srbench`."""

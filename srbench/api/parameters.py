@@ -1,0 +1,85 @@
+"""Parameters of methods, datasets and metrics: typed, bounded, frozen, with presets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from srbench.errors import ParameterError, UnknownName
+
+PRESETS = ("quick", "paper", "code")
+
+
+class Parameters(BaseModel):
+    """Base class of every ``Params``; subclass it with pydantic fields.
+
+    ``presets`` maps a preset's name to the values it sets. A key ``"quick@vector"`` adds to
+    ``"quick"`` on problems of that domain (`Problem.domain`). A field named like a Python keyword
+    takes an alias: ``lam: float = Field(1.0, alias="lambda")``.
+
+    Examples
+    --------
+    >>> class Params(Parameters):
+    ...     iterations: int = 10_000
+    ...     presets = {"quick": {"iterations": 100}}
+    >>> Params.resolve("quick", "image", {}).iterations
+    100
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", populate_by_name=True,
+                              validate_default=True, ser_json_inf_nan="constants")
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
+    @classmethod
+    def resolve(cls, preset: str, domain: str, given: Mapping[str, object]) -> Self:
+        """Combine defaults, a preset and what the user gave, and validate the result.
+
+        Parameters
+        ----------
+        preset : str
+            One of the presets of the class. A class without presets accepts any.
+        domain : str
+            `Problem.domain`; selects the ``"preset@domain"`` values.
+        given : mapping
+            The user's values by public name; they win.
+
+        Raises
+        ------
+        UnknownName
+            If ``preset`` or a key of ``given`` is unknown.
+        ParameterError
+            If a value has the wrong type or is out of its bounds.
+        """
+        names = {name.partition("@")[0] for name in cls.presets}
+        if names and preset not in names:
+            raise UnknownName("preset", preset, names)
+        public = cls.public_names()
+        for key in given:
+            if key not in public:
+                raise UnknownName("parameter", key, public)
+        merged = {**cls.presets.get(preset, {}), **cls.presets.get(f"{preset}@{domain}", {})}
+        try:
+            return cls(**{public.get(key, key): value for key, value in {**merged, **given}.items()})
+        except ValidationError as error:
+            raise ParameterError(_sentence(error), hint="") from error
+
+    @classmethod
+    def public_names(cls) -> dict[str, str]:
+        """Names users type, mapped to field names (they differ where a field has an alias)."""
+        return {field.alias or name: name for name, field in cls.model_fields.items()}
+
+    def public(self) -> dict[str, Any]:
+        """Resolved values as JSON data by public name."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def _sentence(error: ValidationError) -> str:
+    """One sentence for each invalid value: which, what came, what is wanted."""
+    parts = []
+    for item in error.errors():
+        where = ".".join(str(part) for part in item["loc"]) or "parameters"
+        parts.append(f"{where}={item['input']!r}: {item['msg']}")
+    return "; ".join(parts)

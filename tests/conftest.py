@@ -1,0 +1,44 @@
+"""Fixtures every test may use."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FIXTURES = Path(__file__).resolve().parent / "fixtures"
+
+
+@pytest.fixture(scope="session")
+def fixtures() -> Path:
+    """Folder of parity fixtures that travel with the project."""
+    return FIXTURES
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder of reference data that does not travel with the project; skips where absent."""
+    folder = Path(os.environ.get("SRBENCH_SHARED", ROOT.parent / "shared"))
+    if not (folder / "data").is_dir():
+        pytest.skip(f"no reference data at {folder}: set SRBENCH_SHARED to run this test")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def private_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give every test a cache and a data folder of its own, so none reads the user's."""
+    folder = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("SRBENCH_CACHE", str(folder / "cache"))
+    monkeypatch.delenv("SRBENCH_DATA", raising=False)
+    monkeypatch.delenv("SRBENCH_WEIGHTS", raising=False)
+    monkeypatch.setenv("SRBENCH_OFFLINE", "1")
+    return folder
+
+
+@pytest.fixture
+def python() -> str:
+    """The interpreter that runs the tests."""
+    return sys.executable
