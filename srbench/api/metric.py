@@ -27,12 +27,19 @@ class EvaluationContext:
         `Dataset.facts`: total variance of Q, transport cost, number of test pairs.
     device : torch.device
         Where predictions and targets live.
+    fingerprint : str
+        `Dataset.fingerprint`, to name what depends only on the test images.
+    store : dict
+        Handed to every metric and to every evaluation of one dataset object: networks shared by
+        metrics and features of the targets are kept here, under names that carry the protocol.
     """
 
     problem: Problem
     known_map: bool
     facts: dict[str, Any]
     device: torch.device
+    fingerprint: str = ""
+    store: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

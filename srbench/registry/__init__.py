@@ -1,0 +1,1 @@
+"""The plugin API and the discovery of plugins; imports no torch."""

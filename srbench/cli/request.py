@@ -1,0 +1,136 @@
+"""From the words of ``srbench run`` to a `srbench.plan.Request`."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from srbench.errors import UnknownName, UsageError
+
+if TYPE_CHECKING:
+    from srbench.plan import Request
+
+CONFIG_KEYS = ("methods", "dataset", "seeds", "preset", "set", "precision", "device", "budget",
+               "metrics", "runs", "jobs", "timeout", "threads", "plugin")
+PRESETS = ("quick", "paper", "code")
+PRECISIONS = ("fp32", "bf16")
+
+
+def merge_config(options: dict[str, Any]) -> dict[str, Any]:
+    """Fill options the user left out from the TOML file of ``--config``.
+
+    Raises
+    ------
+    UsageError
+        If the file cannot be read.
+    UnknownName
+        If it holds an unknown key.
+    """
+    given = {**options, "set": list(options["settings"])}
+    path: Path | None = options["config"]
+    if path is None:
+        return given
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read --config {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"--config {path} is not valid TOML: {error}") from error
+    for key, value in document.items():
+        if key not in CONFIG_KEYS:
+            raise UnknownName(f"option in {path}", key, CONFIG_KEYS)
+        if not given.get(key):
+            given[key] = _from_toml(key, value)
+    return given
+
+
+def _from_toml(key: str, value: Any) -> Any:
+    """TOML value -> what the command line would have given."""
+    if key == "set" and isinstance(value, dict):
+        return [f"{name}.{inner}={_toml_text(item)}" for name, table in value.items()
+                for inner, item in table.items()]
+    if key in ("seeds", "metrics") and isinstance(value, list):
+        return ",".join(str(item) for item in value)
+    if key in ("methods", "dataset", "plugin", "set"):
+        return [str(item) for item in value] if isinstance(value, list) else [str(value)]
+    return value
+
+
+def _toml_text(value: Any) -> str:
+    """A TOML scalar in the grammar of specs."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def make_request(given: dict[str, Any]) -> Request:
+    """Turn merged options into a `srbench.plan.Request`.
+
+    Raises
+    ------
+    UsageError
+        If methods or dataset are missing or a value is not acceptable.
+    """
+    from srbench.plan import Request
+    from srbench.spec import parse_settings, parse_specs, split_list
+    from srbench.training.budget import Budget
+
+    for option in ("methods", "dataset"):
+        if not given[option]:
+            raise UsageError(f"--{option} is missing", hint=f"srbench list {option.rstrip('s')}s")
+    precision = given["precision"] or "fp32"
+    if precision not in PRECISIONS:
+        raise UnknownName("precision", precision, PRECISIONS)
+    preset = given["preset"] or "quick"
+    if preset not in PRESETS:
+        raise UnknownName("preset", preset, PRESETS)
+    if given["budget"]:
+        Budget.parse(str(given["budget"]))
+    jobs = int(given["jobs"] or 1)
+    return Request(
+        methods=parse_specs(given["methods"]), datasets=parse_specs(given["dataset"]),
+        seeds=parse_seeds(str(given["seeds"] if given["seeds"] is not None else "0")),
+        preset=preset, precision=precision, device=choose_device(given["device"]),
+        threads=int(given["threads"] or max(1, (os.cpu_count() or 1) // jobs)),
+        budget=str(given["budget"] or ""), settings=parse_settings(given["set"]),
+        metrics=split_list(given["metrics"]) if given["metrics"] else [])
+
+
+def parse_seeds(text: str) -> list[int]:
+    """``"0,1,2"`` or ``"0-4"`` -> seeds.
+
+    Raises
+    ------
+    UsageError
+        If a part is not a whole number of at least 0.
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.strip().partition("-")
+        if not first.isdigit() or (last and not last.isdigit()):
+            raise UsageError(f"--seeds {text}: {part.strip()!r} is not a seed",
+                             hint="--seeds 0,1,2 or --seeds 0-4")
+        seeds += range(int(first), int(last or first) + 1)
+    return list(dict.fromkeys(seeds))
+
+
+def choose_device(name: str | None) -> str:
+    """The device asked for, or the GPU if there is one.
+
+    Raises
+    ------
+    UsageError
+        If the device is unknown or absent.
+    """
+    import torch
+
+    if not name:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"--device {name}: not a device", hint="cpu, cuda or cuda:1") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(f"--device {name}: this machine has {torch.cuda.device_count()} CUDA "
+                         "devices", hint="--device cpu")
+    return name

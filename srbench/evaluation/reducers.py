@@ -1,0 +1,90 @@
+"""Sums that can be taken in shards and merged: count, mean and M2 in float64.
+
+Legend: M2 = sum of squared deviations from the mean (of each value, or as a d x d matrix);
+M2 / count is the variance. The merge is that of Chan, Golub and LeVeque (1979), exact up to
+rounding whatever the order of the shards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from srbench.errors import SrbenchError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Count, mean and M2 of samples.
+
+    Parameters
+    ----------
+    count : int
+        Number of samples.
+    mean : Tensor
+        Shape (d,), float64.
+    m2 : Tensor
+        Shape (d,), or (d, d) where covariances are kept; float64.
+    """
+
+    count: int
+    mean: Tensor
+    m2: Tensor
+
+    def variance(self) -> Tensor:
+        """Population variance of each value (ddof 0), shape (d,)."""
+        diagonal = self.m2 if self.m2.ndim == 1 else self.m2.diagonal()
+        return diagonal / self.count
+
+    def covariance(self) -> Tensor:
+        """Sample covariance (ddof 1), shape (d, d)."""
+        return self.m2 / (self.count - 1)
+
+
+def moments(samples: Tensor) -> Moments:
+    """Moments of each value of ``samples`` of shape (N, d), N > 0."""
+    double = samples.double()
+    mean = double.mean(0)
+    return Moments(len(double), mean, (double - mean).square().sum(0))
+
+
+def joint_moments(samples: Tensor) -> Moments:
+    """Moments with the full d x d matrix M2 of ``samples`` of shape (N, d), N > 0."""
+    double = samples.double()
+    mean = double.mean(0)
+    centred = double - mean
+    return Moments(len(double), mean, centred.T @ centred)
+
+
+def merge(first: Moments, second: Moments) -> Moments:
+    """Moments of both sets of samples together (Chan, Golub and LeVeque, 1979)."""
+    count = first.count + second.count
+    gap = second.mean - first.mean
+    outer = gap.square() if first.m2.ndim == 1 else torch.outer(gap, gap)
+    weight = first.count * second.count / count
+    return Moments(
+        count, first.mean + gap * (second.count / count), first.m2 + second.m2 + outer * weight
+    )
+
+
+def merge_all(parts: Iterable[Moments]) -> Moments:
+    """Merge shards from left to right.
+
+    Raises
+    ------
+    SrbenchError
+        If there are none.
+    """
+    total: Moments | None = None
+    for part in parts:
+        total = part if total is None else merge(total, part)
+    if total is None:
+        raise SrbenchError("no samples were taken, so there are no moments to merge")
+    return total

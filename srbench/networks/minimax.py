@@ -1,0 +1,199 @@
+"""What methods share that train a map T against a potential f: settings, networks, optimisers.
+
+Legend: T = the map, f = the potential or critic, x ~ P (low resolution), y ~ Q (high resolution).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler
+
+from srbench.api.method import Method
+from srbench.api.parameters import Parameters
+from srbench.errors import CorruptFile, Skipped
+from srbench.networks.loading import load_strict, read_checkpoint, strip_prefix
+from srbench.networks.resnet import ResNetPotential
+from srbench.networks.unet import UNet
+from srbench.networks.vectors import Activation, VectorMap, VectorPotential
+
+OFFICIAL = "official"  # value of ``pretrained`` that stands for the authors' published weights
+OFFICIAL_PREFIX = "1."  # the released map is Sequential(reshape, UNet, flatten)
+WIDTH_GROWTH = 8  # filters_max / filters of the released potential: 512 / 64
+
+
+class MinimaxParameters(Parameters):
+    """Settings common to `ots` and `wgan-gp`.
+
+    Attributes
+    ----------
+    iterations : int
+        Outer iterations.
+    batch_size : int
+        Samples of each of x and y in every update.
+    lr_map, lr_potential, beta1, beta2, weight_decay : float
+        Adam for T and for f.
+    lr_decay : {"none", "linear", "cosine"}
+        How both learning rates fall to 0 over the outer iterations.
+    unet_base : int
+        Width of T at full resolution (images).
+    potential_filters : int
+        Width of f at full resolution; it doubles at each halving up to eight times this (images).
+    potential_slope : float or None
+        Slope that the Kaiming fan-out initialisation of f assumes; None keeps PyTorch's defaults.
+    residual : bool
+        T(x) = x + network(x), started at the identity, instead of T(x) = network(x).
+    hidden, depth, activation
+        Perceptrons of both networks (vectors).
+    pretrained : str
+        Path of a checkpoint of T in the authors' layout, or ``"official"`` for their own file;
+        training is skipped. Its network decides the width; it is never residual.
+    """
+
+    iterations: int = Field(10_000, ge=1)
+    batch_size: int = Field(64, ge=1)
+    lr_map: float = Field(1e-4, gt=0)
+    lr_potential: float = Field(1e-4, gt=0)
+    beta1: float = Field(0.0, ge=0, lt=1)
+    beta2: float = Field(0.9, ge=0, lt=1)
+    weight_decay: float = Field(0.0, ge=0)
+    lr_decay: Literal["none", "linear", "cosine"] = "none"
+    unet_base: int = Field(64, ge=1)
+    potential_filters: int = Field(64, ge=1)
+    potential_slope: float | None = Field(0.0, ge=0)
+    residual: bool = False
+    hidden: int = Field(128, ge=1)
+    depth: int = Field(3, ge=0)
+    activation: Activation = "celu"
+    pretrained: str = ""
+
+
+class MinimaxMethod(Method):
+    """A map T trained against a potential f.
+
+    Subclasses define `fit`, and `official_file` where published weights exist.
+    """
+
+    Params = MinimaxParameters
+    params: MinimaxParameters
+
+    def build(self) -> None:
+        """Create T, and load it where the parameters name a checkpoint.
+
+        Raises
+        ------
+        Skipped
+            If input and output differ in shape, or weights are asked for on vectors.
+        CorruptFile
+            If a checkpoint is not a map's, naming the first entry that differs.
+        """
+        if self.problem.lr_shape != self.problem.hr_shape:
+            raise Skipped(
+                f"the map takes samples of one shape to the same shape, here "
+                f"{self.problem.lr_shape} becomes {self.problem.hr_shape}"
+            )
+        p = self.params
+        self.residual = p.residual and not p.pretrained
+        if p.pretrained:
+            self.network: nn.Module = self.pretrained_map()
+        elif self.problem.is_image:
+            self.network = UNet(p.unet_base)
+            if self.residual:
+                nn.init.zeros_(self.network.outc.conv.weight)
+                nn.init.zeros_(self.network.outc.conv.bias)
+        else:
+            self.network = VectorMap(
+                self.problem.dim, p.hidden, p.depth, residual=False, activation=p.activation
+            )
+
+    def forward(self, lr: Tensor) -> Tensor:
+        """Map ``lr`` of shape (N, 3, h, w) or (N, d) to T(lr) of the same shape."""
+        moved: Tensor = self.network(lr)
+        return lr + moved if self.residual else moved
+
+    def official_file(self) -> Path:
+        """Path of the authors' published weights for these parameters, fetched and verified."""
+        raise Skipped("there are no published weights of this method", hint="give a path instead")
+
+    def pretrained_map(self) -> UNet:
+        """UNet of the checkpoint that ``pretrained`` names, as wide as the checkpoint's."""
+        if not self.problem.is_image:
+            raise Skipped(
+                f"pretrained={self.params.pretrained!r}: published weights are for images, not for "
+                f"vectors of {self.problem.dim} values"
+            )
+        if self.params.pretrained == OFFICIAL:
+            return read_map(self.official_file())
+        return read_map(Path(self.params.pretrained).expanduser())
+
+    def build_potential(self) -> nn.Module:
+        """Create f: WGAN-QC's residual network for images, a perceptron for vectors."""
+        p, side = self.params, self.problem.hr_shape[-1]
+        if not self.problem.is_image:
+            return VectorPotential(self.problem.dim, p.hidden, p.depth, activation=p.activation)
+        if self.problem.hr_shape != (3, side, side):
+            raise Skipped(f"the potential takes square images, not {self.problem.hr_shape}")
+        filters = p.potential_filters
+        return ResNetPotential(
+            side,
+            filters,
+            filters_max=WIDTH_GROWTH * filters,
+            res_ratio=0.1,
+            init_slope=p.potential_slope,
+        )
+
+    def adam(self, network: nn.Module, lr: float) -> torch.optim.Adam:
+        """Adam for one of the two networks, its update fused into one kernel."""
+        p = self.params
+        return torch.optim.Adam(
+            network.parameters(),
+            lr=lr,
+            betas=(p.beta1, p.beta2),
+            weight_decay=p.weight_decay,
+            fused=True,
+        )
+
+    def schedule(self, optimizer: torch.optim.Optimizer) -> LRScheduler | None:
+        """Learning-rate decay over the outer iterations, None where the rate is constant."""
+        if self.params.lr_decay == "linear":
+            return LinearLR(optimizer, 1.0, 0.0, total_iters=self.params.iterations)
+        if self.params.lr_decay == "cosine":
+            return CosineAnnealingLR(optimizer, T_max=self.params.iterations)
+        return None
+
+
+def read_map(path: Path) -> UNet:
+    """Load T from a checkpoint in the authors' layout.
+
+    Parameters
+    ----------
+    path : Path
+        State dict of a `UNet`, its keys bare or behind ``1.``; the width is that of
+        ``outc.conv.weight``, shape (3, base, 1, 1).
+
+    Raises
+    ------
+    CorruptFile
+        If it is not the state dict of a UNet, naming the first entry that differs.
+    MissingWeights
+        If there is no such file.
+    """
+    state = read_checkpoint(path)
+    if not isinstance(state, dict) or not all(isinstance(key, str) for key in state):
+        raise CorruptFile(f"{path} holds a {type(state).__name__}, not the state dict of a UNet")
+    bare: dict[str, Any] = strip_prefix(state, OFFICIAL_PREFIX)
+    head = bare.get("outc.conv.weight")
+    if not isinstance(head, Tensor) or head.ndim != 4:
+        first = next(iter(state), "nothing")
+        raise CorruptFile(
+            f"{path} is not a checkpoint of the map: it has no '1.outc.conv.weight' of shape "
+            f"(3, base, 1, 1); its first entry is {first!r}",
+            hint="give the file of T, not that of the potential or of an optimizer",
+        )
+    network = UNet(head.shape[1])
+    load_strict(network, bare)
+    return network

@@ -1,0 +1,129 @@
+"""Where plugins come from: entry points of installed distributions, and single files."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from srbench.errors import PluginError, UsageError
+from srbench.registry.hookspecs import PROJECT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import ModuleType
+
+
+@dataclass(frozen=True)
+class Source:
+    """A plugin that is known to exist but has not been imported.
+
+    Parameters
+    ----------
+    plugin : str
+        Name of the entry point, or the path of the file.
+    distribution, version : str
+        The installed distribution; ``"file"`` and the first 12 digits of the file's SHA-256.
+    entry_point : EntryPoint or None
+        For an installed plugin.
+    path : Path or None
+        For a file.
+    fault : str
+        Why it cannot even be looked at.
+    """
+
+    plugin: str
+    distribution: str
+    version: str
+    entry_point: metadata.EntryPoint | None = None
+    path: Path | None = None
+    fault: str = ""
+
+    def load(self) -> object:
+        """Import the plugin; whatever its code raises comes through."""
+        if self.path is not None:
+            return load_file(self.path)
+        if self.entry_point is None:
+            raise PluginError(self.fault)
+        return self.entry_point.load()
+
+
+def installed_sources() -> list[Source]:
+    """Return the plugins of installed distributions, srbench's own first."""
+    sources: dict[str, list[Source]] = {}
+    for distribution in metadata.distributions():
+        found = _of_distribution(distribution)
+        if found:
+            # The first on the search path is the one that is imported; a second is a shadow of it.
+            sources.setdefault(found[0].distribution.lower().replace("_", "-"), found)
+    return sorted(chain.from_iterable(sources.values()),
+                  key=lambda s: (s.distribution != PROJECT, s.distribution, s.plugin))
+
+
+def _of_distribution(distribution: metadata.Distribution) -> list[Source]:
+    """Return the plugins of one distribution; metadata that cannot be read is a fault, not a stop."""
+    text = distribution.read_text("entry_points.txt") or ""
+    if f"[{PROJECT}]" not in text:
+        return []
+    # Which exceptions a damaged file leads to differs between versions of Python.
+    try:
+        name, version = distribution.name, distribution.version
+    except Exception:
+        name, version = "unknown", ""
+    try:
+        points = distribution.entry_points.select(group=PROJECT)
+    except Exception as error:
+        return [Source("entry_points.txt", name, version,
+                       fault=f"its entry points cannot be read: {error}")]
+    return [Source(point.name, name, version, entry_point=point) for point in points]
+
+
+def file_sources(paths: Sequence[Path]) -> list[Source]:
+    """Return one source for each distinct file.
+
+    Raises
+    ------
+    UsageError
+        If a file does not exist or is not a Python file.
+    """
+    sources = []
+    for path in dict.fromkeys(Path(path).resolve() for path in paths):
+        if not path.is_file() or path.suffix != ".py":
+            raise UsageError(f"no plugin file {str(path)!r}",
+                             hint="--plugin takes the path of a Python file")
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        sources.append(Source(str(path), "file", digest[:12], path=path))
+    return sources
+
+
+def load_file(path: Path) -> ModuleType:
+    """Import a file as a top-level module named after it, so ``"stem:Class"`` finds it later.
+
+    Raises
+    ------
+    PluginError
+        If the name is no identifier, or belongs to another module.
+    """
+    name = path.stem
+    if not name.isidentifier():
+        raise PluginError(f"the file name {path.name!r} is not a Python identifier; rename it")
+    present = find_spec(name)
+    if present is not None and (present.origin is None or Path(present.origin).resolve() != path):
+        raise PluginError(f"the file name {path.name!r} hides another module of that name "
+                          f"({present.origin}); rename it")
+    spec = spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module

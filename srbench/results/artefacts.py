@@ -1,0 +1,47 @@
+"""Files a cell leaves beside its record: images, per-image values, hashes of everything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from srbench.boards.images import write_samples
+from srbench.files import sha256, write_atomically
+from srbench.results.record import Artefact
+
+if TYPE_CHECKING:
+    from srbench.evaluation.evaluate import Evaluation
+
+PER_IMAGE = "per_image.parquet"
+_NOT_ARTEFACTS = {"record.json", "cell.json", "log.txt"}
+
+
+def keep_evaluation(folder: Path, evaluation: Evaluation) -> None:
+    """Write sample images and per-image values of an evaluation into the cell's folder.
+
+    Parameters
+    ----------
+    folder : Path
+        ``runs/cells/<key>``.
+    evaluation : Evaluation
+        Its values get the file and column their per-image values are found in.
+    """
+    if evaluation.samples and evaluation.samples["prediction"].ndim == 4:
+        write_samples(folder / "images", evaluation.samples)
+    if evaluation.per_image:
+        with write_atomically(folder / PER_IMAGE) as path:
+            pd.DataFrame(evaluation.per_image).to_parquet(path)
+        for name in evaluation.per_image:
+            evaluation.values[name].per_image = f"{PER_IMAGE}#{name}"
+
+
+def list_artefacts(folder: Path) -> dict[str, Artefact]:
+    """Hash every file beside the record."""
+    found: dict[str, Artefact] = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and name not in _NOT_ARTEFACTS and not name.startswith("."):
+            found[name] = Artefact(path=name, sha256=sha256(path), size=path.stat().st_size)
+    return found
