@@ -6,6 +6,7 @@ import json
 import math
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,8 +47,25 @@ def fill(module: nn.Module) -> nn.Module:
     return module
 
 
-def load_fixture(folder: Path, name: str) -> tuple[dict[str, object], dict[str, Tensor]]:
+def load_fixture(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Description and arrays of ``networks/NAME.json`` and ``networks/NAME.npz``."""
     about = json.loads((folder / "networks" / f"{name}.json").read_text())
     with np.load(folder / "networks" / f"{name}.npz") as arrays:
         return about, {key: torch.from_numpy(arrays[key]) for key in arrays}
+
+
+def relative_error(found: Tensor, expected: Tensor) -> float:
+    """Largest absolute difference over the largest absolute expected value."""
+    if found.shape != expected.shape:
+        raise AssertionError(f"shape {tuple(found.shape)}, expected {tuple(expected.shape)}")
+    return float((found.double() - expected.double()).abs().max() / expected.double().abs().max())
+
+
+def parameter_count(module: nn.Module) -> int:
+    """Numbers a module learns."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def keys_and_shapes(module: nn.Module) -> list[tuple[str, tuple[int, ...]]]:
+    """State-dict keys with their shapes, sorted."""
+    return sorted((key, tuple(value.shape)) for key, value in module.state_dict().items())

@@ -45,16 +45,16 @@ class GaussianMixture:
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """Draw ``n`` samples, shape (n, d), on the device of ``generator``.
 
-        Every component's map is applied to every z and one result is kept: a few times the
-        multiplications that sorting by component takes, but the device never waits for the host.
+        Every map is applied to every z and one result kept: three times the multiplications that
+        sorting by component takes, but the device never waits for the host.
         """
         components, dim = self.centres.shape
         device = self.centres.device
         chosen = torch.randint(components, (n,), generator=generator, device=device)
         z = torch.randn(n, dim, generator=generator, device=device)
-        candidates = (z @ self.maps.flatten(0, 1).T).unflatten(1, (components, dim))
-        kept = candidates[torch.arange(n, device=device), chosen]
-        return self.std * kept + self.centres[chosen]
+        candidates = (z @ self.maps.flatten(0, 1).T).reshape(n, components, dim)
+        mapped: Tensor = candidates[torch.arange(n, device=device), chosen]
+        return self.std * mapped + self.centres[chosen]
 
 
 def official_mixture(dim: int, random: np.random.RandomState | None = None) -> GaussianMixture:

@@ -62,24 +62,51 @@ def harness_digest() -> str:
 
 @cache
 def plugin_digest(target: str) -> str:
-    """SHA-256 of the package (or the one file) an implementation ``"module:Class"`` lives in.
+    """SHA-256 of the plugin an implementation ``"module:Class"`` lives in.
+
+    That is its package (or its one file) and the packages named ``srbench_*`` it imports, directly
+    or through each other; the harness's own part has a digest of its own.
 
     Raises
     ------
     PluginError
-        If the package cannot be found.
+        If a package cannot be found.
     """
-    package = target.partition(":")[0].partition(".")[0]
+    waiting, digests = [target.partition(":")[0].partition(".")[0]], {}
+    while waiting:
+        package = waiting.pop()
+        if package in digests:
+            continue
+        if package == "srbench":
+            digests[package] = harness_digest()
+            continue
+        files, root = _sources_of(package)
+        digests[package] = digest_sources(files, root)
+        waiting += sorted({name for path in files for name in _plugin_imports(path)})
+    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
+
+
+def _sources_of(package: str) -> tuple[list[Path], Path]:
+    """The Python files of a package or one-file module, and the folder they are named from."""
     spec = find_spec(package)
     if spec is None or spec.origin is None:
-        raise PluginError(f"cannot find the package {package!r} of {target!r}",
+        raise PluginError(f"cannot find the package {package!r}",
                           hint="is the plugin installed in this environment?")
     origin = Path(spec.origin)
-    if package == "srbench":
-        return harness_digest()
     if origin.name != "__init__.py":
-        return digest_sources([origin], origin.parent)
-    return digest_sources(list(origin.parent.rglob("*.py")), origin.parent)
+        return [origin], origin.parent
+    return list(origin.parent.rglob("*.py")), origin.parent
+
+
+def _plugin_imports(path: Path) -> set[str]:
+    """Top-level packages named ``srbench_*`` that a source imports."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+    return {name for name in found if name.startswith("srbench_")}
 
 
 def identity_parts(*, method: str, method_params: dict[str, Any], method_digest: str,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def cosine_terms(prediction: Tensor, target: Tensor, lr: Tensor) -> Tensor:
-    """Sums over a batch of ``<y - x, T(x) - x>``, ``|T(x) - x|^2`` and ``|y - x|^2``.
+    """Sum over a batch ``<y - x, T(x) - x>``, ``|T(x) - x|^2`` and ``|y - x|^2``.
 
     Parameters
     ----------
@@ -78,13 +78,15 @@ class Cosine(Metric):
     def compute(self) -> Score:
         """Return the cosine over all pairs."""
         inner, moved, wanted = self._sums.tolist()
-        detail = {"transport_cost": wanted / (2 * self._count), "cost_of_map": moved / (2 * self._count)}
+        pairs = 2 * self._count
+        detail = {"transport_cost": wanted / pairs, "cost_of_map": moved / pairs}
         return Score(value=cosine(inner, moved, wanted), count=self._count, detail=detail)
 
     def self_check(self) -> None:
         """Check that the true map scores 1, its opposite -1 and the identity 0."""
         x = pattern(8, (12,))
         y = 2 * x.flip(1) + 0.5
-        for what, prediction, wanted in (("true", y, 1), ("opposite", 2 * x - y, -1), ("identity", x, 0)):
+        cases = (("true", y, 1), ("opposite", 2 * x - y, -1), ("identity", x, 0))
+        for what, prediction, wanted in cases:
             value = cosine(*cosine_terms(prediction, y, x).tolist())
             expect(f"cosine of the {what} map", value, wanted, tolerance=1e-6)

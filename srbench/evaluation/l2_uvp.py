@@ -52,7 +52,7 @@ class L2UVP(MeanMetric):
         super().__init__(context)
         variance = context.facts.get("hr_variance")
         if variance is None or not variance > 0:
-            raise DataError(f"the dataset states no variance of Q: facts['hr_variance']={variance!r}")
+            raise DataError(f"the dataset's facts['hr_variance']={variance!r} is no variance of Q")
         self.hr_variance = float(variance)
 
     def values(self, prediction: Tensor, target: Tensor, lr: Tensor) -> Tensor:

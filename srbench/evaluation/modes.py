@@ -5,29 +5,33 @@ from __future__ import annotations
 import copy
 import random
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+
+from srbench.errors import PluginError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torch import Tensor, nn
 
-TRAIN_BATCH = 10  # batch of the released evaluation (methods of the paper's notebooks)
+TRAIN_BATCH = 10  # batch size of the released evaluation of the paper's notebooks
 
 
 @contextmanager
 def preserved_randomness() -> Iterator[None]:
     """Restore the random states of Python, NumPy and torch (every device) afterwards."""
-    python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+    python, legacy = random.getstate(), np.random.get_state()
+    cuda: Any = torch.cuda
+    devices = range(cuda.device_count()) if cuda.is_initialized() else ()
+    with torch.random.fork_rng(devices=devices):
         try:
             yield
         finally:
             random.setstate(python)
-            np.random.set_state(legacy)  # noqa: NPY002
+            np.random.set_state(legacy)
 
 
 @contextmanager
@@ -50,7 +54,8 @@ def train_mode_copy(method: nn.Module) -> nn.Module:
 @contextmanager
 def full_precision() -> Iterator[None]:
     """Compute metric networks in IEEE float32 on CUDA: TF32 moves features by 1e-3."""
-    parts = (torch.backends.cudnn.conv, torch.backends.cuda.matmul)
+    backends: Any = torch.backends
+    parts = (backends.cudnn.conv, backends.cuda.matmul)
     before = [part.fp32_precision for part in parts]
     try:
         for part in parts:
@@ -76,3 +81,30 @@ class Rebatch:
         while len(self._lr) >= self.size:
             yield torch.stack(self._lr[: self.size]), torch.stack(self._hr[: self.size])
             del self._lr[: self.size], self._hr[: self.size]
+
+
+@torch.no_grad()
+def mapped(method: Any, lr: Tensor, hr: Tensor) -> Tensor:
+    """Return T(x) as float32, checked to have the shape of the HR batch.
+
+    Raises
+    ------
+    PluginError
+        If the output is no floating-point tensor, or of another shape.
+    """
+    output = method(lr)
+    name = type(method).__name__
+    if not isinstance(output, torch.Tensor) or not output.is_floating_point():
+        what = f"{getattr(output, 'dtype', '')} {type(output).__name__}".strip()
+        raise PluginError(f"{name}.forward returned a {what} where a float tensor is needed")
+    if output.shape != hr.shape:
+        raise PluginError(
+            f"{name}.forward mapped shape {tuple(lr.shape)} to {tuple(output.shape)}, "
+            f"but the HR images have shape {tuple(hr.shape)}"
+        )
+    return output.float()
+
+
+def bad_images(prediction: Tensor) -> int:
+    """Count the images of a batch with a value that is not finite."""
+    return int((~prediction.isfinite().flatten(1).all(1)).sum())

@@ -56,7 +56,8 @@ def symmetric_power(matrix: Tensor, exponent: float) -> Tensor:
     floor = values[-1].clamp(min=0) * len(matrix) * torch.finfo(matrix.dtype).eps
     kept = values > floor
     powers = torch.where(kept, values.clamp(min=floor), 1).pow(exponent) * kept
-    return (vectors * powers) @ vectors.T
+    power: Tensor = (vectors * powers) @ vectors.T
+    return power
 
 
 def affine_transport(

@@ -52,7 +52,7 @@ SSIM = MetricInfo(
     title="SSIM",
     direction="higher",
     decimals=4,
-    summary="Structural similarity of rounded 8-bit RGB with a uniform 7x7 window, no downsampling.",
+    summary="Structural similarity of rounded 8-bit RGB, uniform 7x7 window, no downsampling.",
     load="srbench.evaluation.ssim:SSIM",
     paper="Wang et al., Image Quality Assessment: From Error Visibility to Structural Similarity, "
     "IEEE TIP 2004",

@@ -39,12 +39,12 @@ class Moments:
     m2: Tensor
 
     def variance(self) -> Tensor:
-        """Population variance of each value (ddof 0), shape (d,)."""
+        """Return the population variance of each value (ddof 0), shape (d,)."""
         diagonal = self.m2 if self.m2.ndim == 1 else self.m2.diagonal()
         return diagonal / self.count
 
     def covariance(self) -> Tensor:
-        """Sample covariance (ddof 1), shape (d, d)."""
+        """Return the sample covariance (ddof 1), shape (d, d)."""
         return self.m2 / (self.count - 1)
 
 
@@ -72,6 +72,11 @@ def merge(first: Moments, second: Moments) -> Moments:
     return Moments(
         count, first.mean + gap * (second.count / count), first.m2 + second.m2 + outer * weight
     )
+
+
+def shards(rows: Tensor, size: int) -> list[Tensor]:
+    """Cut a tensor into parts of at most ``size`` rows."""
+    return [rows[first : first + size] for first in range(0, len(rows), size)]
 
 
 def merge_all(parts: Iterable[Moments]) -> Moments:

@@ -93,4 +93,5 @@ class SSIM(MeanMetric):
         images = to_uint8_levels(pattern(2, (3, 16, 16)))
         expect("SSIM(x, x)", float(ssim(images, images).mean()), 1, tolerance=1e-6)
         black = torch.zeros(1, 3, 8, 8)
-        expect("SSIM of black and 10", float(ssim(black, black + 10)), C1 / (100 + C1), tolerance=1e-6)
+        value, wanted = float(ssim(black, black + 10)), C1 / (100 + C1)
+        expect("SSIM of levels 0 and 10", value, wanted, tolerance=1e-6)

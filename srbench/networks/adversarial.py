@@ -6,7 +6,7 @@ transport or the critic of a WGAN, N = batch size, D = number of values of one s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -91,4 +91,4 @@ def gradient_penalty(f: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
         values = f(points).sum()
         (slope,) = torch.autograd.grad(values, points, create_graph=True)
     norm = (slope.float().flatten(1).square().sum(1) + NORM_FLOOR).sqrt()
-    return cast("Tensor", (norm - 1).square().mean())
+    return (norm - 1).square().mean()

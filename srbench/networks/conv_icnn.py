@@ -49,7 +49,7 @@ class ConvICNN64(nn.Module):
     References
     ----------
     Korotin et al., "Do Neural Optimal Transport Solvers Work? A Continuous Wasserstein-2
-    Benchmark", NeurIPS 2021, appendix B.
+    Benchmark", NeurIPS 2021 (arXiv 2106.01954).
     """
 
     def __init__(
@@ -62,13 +62,13 @@ class ConvICNN64(nn.Module):
                 hint="give strong_convexity >= 0, 0 <= dropout < 1, rank >= 1",
             )
         self.strong_convexity, self.dropout = strong_convexity, dropout
+        self.convex_layers = nn.ModuleList((nn.Conv2d(128, 256, 4, stride=2, padding=1),))
         self.quadratic_layers = nn.ModuleList(
             (
                 ConvQuadratic(3, 128, kernel=4, stride=2, padding=1, rank=rank),
                 ConvQuadratic(3, 256, kernel=7, stride=4, padding=2, rank=rank),
             )
         )
-        self.convex_layers = nn.ModuleList((nn.Conv2d(128, 256, 4, stride=2, padding=1),))
         self.pos_features = nn.Sequential(
             nn.Dropout(dropout),
             nn.Conv2d(256, 512, 4, stride=2, padding=1),

@@ -6,13 +6,16 @@ L_k, F = non-negative weights, a_k = activations, sc = strong convexity.
 
 from __future__ import annotations
 
+from itertools import pairwise
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 
 def celu_slope(z: Tensor) -> Tensor:
-    """Derivative of CELU with alpha 1: ``exp(min(z, 0))``."""
+    """Return the derivative of CELU with alpha 1, ``exp(min(z, 0))``."""
     return z.clamp(max=0).exp()
 
 
@@ -37,7 +40,7 @@ class ConvexQuadratic(nn.Module):
 
     def linear_forms(self, x: Tensor) -> Tensor:
         """Return ``sum_i x_i A[i, r, o]``, shape (N, rank, width), for ``x`` of shape (N, d)."""
-        return (x @ self.quadratic_decomposed.flatten(1)).unflatten(1, (-1, len(self.bias)))
+        return (x @ self.quadratic_decomposed.flatten(1)).reshape(len(x), -1, len(self.bias))
 
     def values(self, x: Tensor, forms: Tensor) -> Tensor:
         """Return q(x), shape (N, width), from the `linear_forms` of ``x``."""
@@ -46,7 +49,8 @@ class ConvexQuadratic(nn.Module):
     def pull(self, cotangent: Tensor, forms: Tensor) -> Tensor:
         """Multiply the Jacobian's transpose with ``cotangent`` (N, width); shape (N, d)."""
         scaled = (2 * forms * cotangent.unsqueeze(1)).flatten(1)
-        return scaled @ self.quadratic_decomposed.flatten(1).T + cotangent @ self.weight
+        pulled: Tensor = scaled @ self.quadratic_decomposed.flatten(1).T + cotangent @ self.weight
+        return pulled
 
     def forward(self, x: Tensor) -> Tensor:
         """Return q(x), shape (N, width), for ``x`` of shape (N, d)."""
@@ -93,31 +97,40 @@ class DenseICNN(nn.Module):
         widths = hidden or (max(2 * dim, 64), max(2 * dim, 64), max(dim, 32))
         self.dim, self.strong_convexity = dim, strong_convexity
         self.quadratic_layers = nn.ModuleList(ConvexQuadratic(dim, w, rank) for w in widths)
-        pairs = zip(widths, widths[1:], strict=False)
-        self.convex_layers = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in pairs)
+        self.convex_layers = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in pairwise(widths))
         self.final_layer = nn.Linear(widths[-1], 1, bias=False)
         self.project()
+
+    @property
+    def _quadratic(self) -> list[ConvexQuadratic]:
+        return cast("list[ConvexQuadratic]", list(self.quadratic_layers))
+
+    @property
+    def _convex(self) -> list[nn.Linear]:
+        return cast("list[nn.Linear]", list(self.convex_layers))
 
     @torch.no_grad()
     def project(self) -> None:
         """Clamp the weights that must be non-negative for psi to be convex."""
-        for layer in (*self.convex_layers, self.final_layer):
+        for layer in (*self._convex, self.final_layer):
             layer.weight.clamp_(min=0)
 
     def _layers(self, x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Linear forms of every quadratic layer, and a_0 followed by z_1, z_2, ... before CELU."""
-        forms = [layer.linear_forms(x) for layer in self.quadratic_layers]
-        sums = [self.quadratic_layers[0].values(x, forms[0])]
-        for k, convex in enumerate(self.convex_layers):
+        quadratic = self._quadratic
+        forms = [layer.linear_forms(x) for layer in quadratic]
+        sums = [quadratic[0].values(x, forms[0])]
+        for k, convex in enumerate(self._convex):
             active = functional.celu(sums[k]) if k else sums[0]  # layer 0 has no activation
-            sums.append(convex(active) + self.quadratic_layers[k + 1].values(x, forms[k + 1]))
+            sums.append(convex(active) + quadratic[k + 1].values(x, forms[k + 1]))
         return forms, sums
 
     def forward(self, x: Tensor) -> Tensor:
         """Return psi(x), shape (N, 1), for ``x`` of shape (N, d)."""
         sums = self._layers(x)[1]
-        last = functional.celu(sums[-1]) if self.convex_layers else sums[-1]
-        return self.final_layer(last) + self.strong_convexity / 2 * x.square().sum(1, keepdim=True)
+        last = functional.celu(sums[-1]) if len(sums) > 1 else sums[0]
+        value: Tensor = self.final_layer(last)
+        return value + self.strong_convexity / 2 * x.square().sum(1, keepdim=True)
 
     def push(self, x: Tensor) -> Tensor:
         """Return the gradient of psi at ``x``, both of shape (N, d).
@@ -125,13 +138,12 @@ class DenseICNN(nn.Module):
         Written out layer by layer rather than differentiated, so that it needs no graph: it works
         under ``torch.inference_mode`` and costs one forward and one backward pass.
         """
+        quadratic, convex = self._quadratic, self._convex
         forms, sums = self._layers(x)
         cotangent = self.final_layer.weight.expand(len(x), -1)
         gradient = self.strong_convexity * x
-        for k in range(len(forms) - 1, -1, -1):
-            if k:
-                cotangent = cotangent * celu_slope(sums[k])
-            gradient = gradient + self.quadratic_layers[k].pull(cotangent, forms[k])
-            if k:
-                cotangent = cotangent @ self.convex_layers[k - 1].weight
-        return gradient
+        for k in range(len(convex), 0, -1):
+            cotangent = cotangent * celu_slope(sums[k])
+            gradient = gradient + quadratic[k].pull(cotangent, forms[k])
+            cotangent = cotangent @ convex[k - 1].weight
+        return gradient + quadratic[0].pull(cotangent, forms[0])

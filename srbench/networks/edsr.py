@@ -36,7 +36,7 @@ class EDSR(nn.Module):
     References
     ----------
     Lim et al., "Enhanced Deep Residual Networks for Single Image Super-Resolution", CVPRW 2017;
-    used as the transport map in arXiv 2202.01116, section 5.2.
+    used as the transport map in arXiv 2202.01116.
     """
 
     def __init__(

@@ -35,11 +35,7 @@ def levels(size: int) -> int:
 def potential_widths(size: int, filters: int, filters_max: int) -> list[tuple[int, int, int]]:
     """Widths of the two blocks of each resolution of the potential, finest first.
 
-    Returns
-    -------
-    list of (int, int, int)
-        Width in, width between the two blocks, width out; ``levels(size) + 1`` of them, with an
-        average pooling between each and the next.
+    Each entry is the width in, between the two blocks and out; ``levels(size) + 1`` of them.
     """
     width = [min(filters * 2**i, filters_max) for i in range(levels(size) + 2)]
     return [(width[i], width[i], width[i + 1]) for i in range(levels(size) + 1)]
@@ -78,8 +74,7 @@ class ResNetPotential(nn.Module):
 
     References
     ----------
-    Liu, Gu, Samaras, "Wasserstein GAN With Quadratic Transport Cost", ICCV 2019; arXiv
-    2202.01116, section 5.
+    Liu, Gu, Samaras, "Wasserstein GAN With Quadratic Transport Cost", ICCV 2019.
     """
 
     def __init__(

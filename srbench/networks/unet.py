@@ -42,7 +42,7 @@ class UNet(nn.Module):
     References
     ----------
     Ronneberger, Fischer, Brox, "U-Net: Convolutional Networks for Biomedical Image Segmentation",
-    2015; used as the transport map in arXiv 2202.01116, section 5.1.
+    2015; used as the transport map in arXiv 2202.01116.
     """
 
     def __init__(self, base: int = 64, *, in_channels: int = 3, out_channels: int = 3) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic
 
 from srbench.errors import PluginError, UnknownName
-from srbench.registry.implementation import load_implementation
+from srbench.registry.implementation import load_implementation, remedy
 from srbench.registry.infos import DatasetInfo, MethodInfo, MetricInfo
 from srbench.registry.inspection import Inspection, inspect_plugin
 from srbench.registry.sources import Source, file_sources, installed_sources
@@ -91,6 +91,11 @@ class BrokenPlugin:
         """``distribution:plugin``."""
         return f"{self.distribution}:{self.plugin}"
 
+    @property
+    def remedy(self) -> str:
+        """What the user can do about it."""
+        return remedy(self.distribution, self.plugin)
+
 
 @dataclass
 class Catalog:
@@ -145,7 +150,7 @@ class Catalog:
             if name in plugin.names or name == plugin.plugin:
                 raise PluginError(
                     f"{name!r} comes from broken plugin {plugin.origin}: {plugin.reason}",
-                    hint="srbench doctor")
+                    hint=plugin.remedy)
 
     def _find(self, kind: str, name: str, group: Mapping[str, Entry[InfoT]]) -> Entry[InfoT]:
         if name in group:

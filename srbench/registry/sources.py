@@ -66,7 +66,7 @@ def installed_sources() -> list[Source]:
 
 
 def _of_distribution(distribution: metadata.Distribution) -> list[Source]:
-    """Return the plugins of one distribution; metadata that cannot be read is a fault, not a stop."""
+    """Return the plugins of one distribution; damaged metadata is a fault, not a stop."""
     text = distribution.read_text("entry_points.txt") or ""
     if f"[{PROJECT}]" not in text:
         return []

@@ -6,20 +6,21 @@ Legend: T = the map, f = the potential or critic, x ~ P (low resolution), y ~ Q 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler
 
-from srbench.api.method import Method
-from srbench.api.parameters import Parameters
-from srbench.errors import CorruptFile, Skipped
+from srbench import Field, Method, Parameters, Skipped
+from srbench.errors import CorruptFile
 from srbench.networks.loading import load_strict, read_checkpoint, strip_prefix
 from srbench.networks.resnet import ResNetPotential
 from srbench.networks.unet import UNet
 from srbench.networks.vectors import Activation, VectorMap, VectorPotential
+
+if TYPE_CHECKING:
+    from srbench.training import Training
 
 OFFICIAL = "official"  # value of ``pretrained`` that stands for the authors' published weights
 OFFICIAL_PREFIX = "1."  # the released map is Sequential(reshape, UNet, flatten)
@@ -72,6 +73,25 @@ class MinimaxParameters(Parameters):
     pretrained: str = ""
 
 
+class Players(NamedTuple):
+    """The networks beside the method and everything that moves them.
+
+    Attributes
+    ----------
+    f : Module
+        The potential or critic.
+    map_optimizer, potential_optimizer : Optimizer
+        One for each network.
+    schedules : list of LRScheduler
+        To be stepped once in every outer iteration; empty where the rates are constant.
+    """
+
+    f: nn.Module
+    map_optimizer: torch.optim.Optimizer
+    potential_optimizer: torch.optim.Optimizer
+    schedules: list[LRScheduler]
+
+
 class MinimaxMethod(Method):
     """A map T trained against a potential f.
 
@@ -102,13 +122,12 @@ class MinimaxMethod(Method):
             self.network: nn.Module = self.pretrained_map()
         elif self.problem.is_image:
             self.network = UNet(p.unet_base)
-            if self.residual:
-                nn.init.zeros_(self.network.outc.conv.weight)
-                nn.init.zeros_(self.network.outc.conv.bias)
         else:
             self.network = VectorMap(
                 self.problem.dim, p.hidden, p.depth, residual=False, activation=p.activation
             )
+        if self.residual:
+            start_at_zero(self.network)
 
     def forward(self, lr: Tensor) -> Tensor:
         """Map ``lr`` of shape (N, 3, h, w) or (N, d) to T(lr) of the same shape."""
@@ -146,6 +165,20 @@ class MinimaxMethod(Method):
             init_slope=p.potential_slope,
         )
 
+    def open(self, training: Training) -> Players:
+        """Create f, both optimisers and their schedules, all of them kept for a resume."""
+        p = self.params
+        f = training.track(potential=self.build_potential())
+        map_optimizer = training.track(map_optimizer=self.adam(self, p.lr_map))
+        f_optimizer = training.track(potential_optimizer=self.adam(f, p.lr_potential))
+        schedules = []
+        if p.lr_decay != "none":
+            schedules = [
+                training.track(map_schedule=self.schedule(map_optimizer)),
+                training.track(potential_schedule=self.schedule(f_optimizer)),
+            ]
+        return Players(f, map_optimizer, f_optimizer, schedules)
+
     def adam(self, network: nn.Module, lr: float) -> torch.optim.Adam:
         """Adam for one of the two networks, its update fused into one kernel."""
         p = self.params
@@ -157,13 +190,18 @@ class MinimaxMethod(Method):
             fused=True,
         )
 
-    def schedule(self, optimizer: torch.optim.Optimizer) -> LRScheduler | None:
-        """Learning-rate decay over the outer iterations, None where the rate is constant."""
-        if self.params.lr_decay == "linear":
-            return LinearLR(optimizer, 1.0, 0.0, total_iters=self.params.iterations)
+    def schedule(self, optimizer: torch.optim.Optimizer) -> LRScheduler:
+        """Decay of a learning rate to 0 over the outer iterations."""
         if self.params.lr_decay == "cosine":
             return CosineAnnealingLR(optimizer, T_max=self.params.iterations)
-        return None
+        return LinearLR(optimizer, 1.0, 0.0, total_iters=self.params.iterations)
+
+
+def start_at_zero(network: nn.Module) -> None:
+    """Set the last layer of a network to zero, so that a residual map starts at the identity."""
+    layers = [m for m in network.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
+    for parameter in layers[-1].parameters():
+        nn.init.zeros_(parameter)
 
 
 def read_map(path: Path) -> UNet:

@@ -1,0 +1,170 @@
+"""What the harness costs: T and f steps of optimal transport, bare and through `Training`.
+
+    python benchmarks/overhead.py [--blocks 12] [--steps 20] [--batch 4] [--threads 1]
+
+Both loops do the same work on the same numbers: draws from a pool of random 32 x 32 images, one
+update of the map (UNet) and one of the potential (ResNetPotential) by Adam. Blocks alternate and
+the median of the ratios of neighbours is printed, so that slow drifts of the machine cancel; times are
+processor times, which other programs disturb least. The goal is at most 2 %.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from statistics import median
+
+import torch
+from torch import Tensor, nn
+
+from srbench import Dataset, Method, Parameters, PoolSettings, Problem
+from srbench.networks import ResNetPotential, UNet
+from srbench.training import Training, seed_everything
+
+SIDE, POOL = 32, 1024
+PROBLEM = Problem(domain="image", lr_shape=(3, SIDE, SIDE), hr_shape=(3, SIDE, SIDE))
+
+
+class Noise(Dataset):
+    """Normal images, drawn from a pool."""
+
+    def __init__(self) -> None:
+        super().__init__(Parameters(), "noise")
+        self.problem = PROBLEM
+
+    @property
+    def pool(self) -> PoolSettings:
+        """Return a pool that is never refreshed: the bare loop has none either."""
+        return PoolSettings(size=POOL, block=256, refresh_every=0)
+
+    def fingerprint(self) -> str:
+        """Return a name: nothing is stored."""
+        return "noise"
+
+    def sample_lr(self, n: int, generator: torch.Generator) -> Tensor:
+        """Draw ``n`` images, (n, 3, 32, 32)."""
+        return torch.randn(n, *self.problem.lr_shape, generator=generator)
+
+    def sample_hr(self, n: int, generator: torch.Generator) -> Tensor:
+        """Draw ``n`` images, (n, 3, 32, 32)."""
+        return torch.randn(n, *self.problem.hr_shape, generator=generator)
+
+    def test_batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield nothing: nothing is evaluated."""
+        return iter(())
+
+    def validation_batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield nothing: nothing is evaluated."""
+        return iter(())
+
+
+class Map(Method):
+    """A small UNet; the loops below train it."""
+
+    def build(self) -> None:
+        """Create the network."""
+        self.T = UNet(8)
+
+    def fit(self, training: Training) -> None:
+        """Do nothing: the benchmark writes the loop out."""
+
+    def forward(self, lr: Tensor) -> Tensor:
+        """Map (n, 3, 32, 32) to (n, 3, 32, 32)."""
+        mapped: Tensor = self.T(lr)
+        return mapped
+
+
+def networks() -> tuple[Map, nn.Module]:
+    """Return a new map and potential with the same weights at every call."""
+    seed_everything(0)
+    return Map(Parameters(), PROBLEM), ResNetPotential(size=SIDE, filters=8)
+
+
+def bare_block(steps: int, batch: int) -> Iterator[None]:
+    """Run the loop without the harness, yielding before and after it."""
+    method, potential = networks()
+    for module in (method, potential):
+        module.to(memory_format=torch.channels_last)
+    optimizer_map = torch.optim.Adam(method.parameters(), 1e-4)
+    optimizer_potential = torch.optim.Adam(potential.parameters(), 1e-4)
+    generator = torch.Generator().manual_seed(0)
+    pools = [torch.randn(POOL, SIDE, SIDE, 3, generator=generator) for _ in range(2)]
+
+    def draw(pool: Tensor) -> Tensor:
+        order = torch.randint(POOL, (batch,), generator=generator)
+        return pool.index_select(0, order).permute(0, 3, 1, 2)
+
+    for step in range(steps + 1):
+        if step == 1:
+            yield
+        x = draw(pools[0])
+        mapped = method(x)
+        loss = (mapped - x).square().mean() - potential(mapped).mean()
+        optimizer_map.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss, inputs=list(method.parameters()))
+        optimizer_map.step()
+        x, y = draw(pools[0]), draw(pools[1])
+        with torch.no_grad():
+            mapped = method(x)
+        loss = potential(mapped).mean() - potential(y).mean()
+        optimizer_potential.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss, inputs=list(potential.parameters()))
+        optimizer_potential.step()
+    yield
+
+
+def harness_block(steps: int, batch: int) -> Iterator[None]:
+    """Run the same loop through `Training`, yielding before and after it."""
+    method, potential = networks()
+    training = Training(method, Noise(), seed=0, device=torch.device("cpu"))
+    potential = training.track(potential=potential)
+    optimizer_map, optimizer_potential = training.track(
+        optimizer_map=torch.optim.Adam(method.parameters(), 1e-4),
+        optimizer_potential=torch.optim.Adam(potential.parameters(), 1e-4))
+    for step in training.steps(steps + 1):
+        if step.index == 1:
+            yield
+        x = training.lr(batch)
+        mapped = method(x)
+        loss_map = (mapped - x).square().mean() - potential(mapped).mean()
+        step.minimize(loss_map, optimizer_map)
+        x, y = training.lr(batch), training.hr(batch)
+        with torch.no_grad():
+            mapped = method(x)
+        loss_potential = potential(mapped).mean() - potential(y).mean()
+        step.minimize(loss_potential, optimizer_potential)
+        step.log(loss_map=loss_map, loss_potential=loss_potential)
+    yield
+
+
+def seconds(block: Iterator[None], steps: int) -> float:
+    """Return the processor time of one step, without the first, which warms up and fills the pool."""
+    next(block)
+    start = time.process_time()
+    next(block)
+    return (time.process_time() - start) / steps
+
+
+def main() -> None:
+    """Measure and print a row of a Markdown table."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--blocks", type=int, default=12)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    pairs = [(seconds(bare_block(options.steps, options.batch), options.steps),
+              seconds(harness_block(options.steps, options.batch), options.steps))
+             for _ in range(options.blocks)]
+    bare, harness = (median(times) * 1e3 for times in zip(*pairs, strict=True))
+    ratio = median(with_it / without for without, with_it in pairs)
+    print("| step | bare, ms | harness, ms | overhead |")
+    print("|---|---|---|---|")
+    print(f"| T + f, {SIDE} x {SIDE}, batch {options.batch}, {options.threads} thread(s) "
+          f"| {bare:.2f} | {harness:.2f} | {100 * (ratio - 1):+.1f} % |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,19 @@
+"""Bicubic interpolation, the baseline every super-resolution method is compared with."""
+
+from __future__ import annotations
+
+from srbench import MethodInfo, hookimpl
+
+
+@hookimpl
+def srbench_methods() -> list[MethodInfo]:
+    """Return the method of this plugin."""
+    return [
+        MethodInfo(
+            name="bicubic",
+            summary="Bicubic interpolation; on images of one size it returns its input.",
+            load="srbench_bicubic.method:Bicubic",
+            paper="arXiv 2202.01116, appendix C (the operation Up)",
+            licence="MIT",
+        )
+    ]

@@ -1,0 +1,1 @@
+"""What the plugins `ots` and `wgan-gp` share; a library, not a plugin of its own."""

@@ -1,0 +1,92 @@
+"""Boards and records as CSV, JSON data and LaTeX."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from srbench.boards.board import Board, Column, Entry, Row
+from srbench.boards.finding import finding
+from srbench.results.frame import to_frame
+from srbench.results.record import Record
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+LATEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
+         "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+         "<": r"\textless{}", ">": r"\textgreater{}", "↓": r"$\downarrow$", "↑": r"$\uparrow$",
+         "≈": r"$\approx$", "±": r"$\pm$", "λ": r"$\lambda$"}
+
+
+def records_csv(records: Sequence[Record]) -> str:
+    """One line per cell: the columns of `srbench.results.frame.to_frame`.
+
+    Text that a spreadsheet would run as a formula gets a leading apostrophe.
+    """
+    frame = to_frame(records)
+    for name in frame.columns:
+        if frame[name].dtype.kind not in "ifb":
+            frame[name] = frame[name].map(_inert, na_action="ignore")
+    frame.columns = [_inert(name) for name in frame.columns]
+    text: str = frame.to_csv(index=False, lineterminator="\n")
+    return text
+
+
+def board_data(board: Board) -> dict[str, Any]:
+    """Return JSON data of a board: what its page shows, as numbers."""
+    table = board.final
+    return {
+        "title": board.title, "preset": board.preset, "notice": board.notice,
+        "finding": finding(board), "superseded": board.superseded,
+        "columns": [{**vars(column), "better": column.words} for column in table.columns],
+        "rows": [{"label": row.label, "method": row.method, "seeds": row.seeds,
+                  "seconds_fit": row.seconds_fit, "images": row.images,
+                  "parameters": row.parameters,
+                  "values": {column.name: {"mean": entry.mean, "sd": entry.sd,
+                                           "seeds": entry.seeds}
+                             for column, entry in zip(table.columns, row.entries, strict=True)}}
+                 for row in table.rows],
+        "unavailable": [vars(gap) for gap in table.gaps],
+        "failures": [vars(failure) for failure in board.failures],
+        "cells": [record.identity.key for record in board.records],
+    }
+
+
+def board_latex(board: Board) -> str:
+    r"""Table of a board for a paper; needs ``\usepackage{booktabs}``."""
+    columns = board.final.columns
+    lines = [r"\begin{tabular}{l" + "r" * len(columns) + "}", r"\toprule",
+             _line(["Method", *(_latex_header(column) for column in columns)]), r"\midrule"]
+    lines += [_latex_row(row, columns) for row in board.final.rows]
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    lines.insert(0, f"% {board.title}, preset {board.preset}".replace("\n", " "))
+    return "\n".join(lines) + "\n"
+
+
+def _latex_row(row: Row, columns: Sequence[Column]) -> str:
+    entries = zip(row.entries, columns, strict=True)
+    return _line([_latex(row.label), *(_latex_entry(entry, column) for entry, column in entries)])
+
+
+def _latex_header(column: Column) -> str:
+    unit = f" [{column.unit}]" if column.unit else ""
+    return _latex(f"{column.title}{unit} {column.arrow}")
+
+
+def _latex_entry(entry: Entry, column: Column) -> str:
+    if entry.mean is None:
+        return "--"
+    mean = column.show(entry.mean)
+    shown = rf"\textbf{{{mean}}}" if entry.best else mean
+    return shown if entry.sd is None else rf"{shown} $\pm$ {column.show(entry.sd)}"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+def _latex(text: str) -> str:
+    return "".join(LATEX.get(letter, letter) for letter in text)
+
+
+def _inert(text: str) -> str:
+    return f"'{text}" if str(text).startswith(FORMULA) else text

@@ -1,0 +1,37 @@
+"""Options and completions that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from click.shell_completion import CompletionItem
+
+FunctionT = TypeVar("FunctionT", bound="Callable[..., Any]")
+
+
+def plugin_option(function: FunctionT) -> FunctionT:
+    """Add ``--plugin FILE``, repeatable, as the argument ``plugins``."""
+    return click.option("--plugin", "plugins", multiple=True, type=click.Path(path_type=Path),
+                        metavar="FILE", help="Also load a plugin from a Python file.")(function)
+
+
+def json_option(function: FunctionT) -> FunctionT:
+    """Add ``--json`` as the argument ``as_json``."""
+    return click.option("--json", "as_json", is_flag=True, help="One JSON document.")(function)
+
+
+def complete_names(context: click.Context, parameter: click.Parameter,
+                   incomplete: str) -> list[CompletionItem]:
+    """Complete names of methods, datasets and metrics."""
+    from click.shell_completion import CompletionItem
+
+    from srbench.registry.catalog import discover
+
+    return [CompletionItem(entry.info.name, help=f"{kind}: {entry.info.summary}")
+            for kind, entry in discover().entries() if entry.info.name.startswith(incomplete)]

@@ -1,0 +1,89 @@
+"""Flags: simple, stated rules that draw a reader's eye to an output that went wrong.
+
+===============  ===============================================================================
+flag             raised when
+===============  ===============================================================================
+``nan``          an output value is not finite (raised by `evaluate`)
+``saturation``   the share of values of at least 0.999 in size exceeds that of HR by 0.1; images
+``collapse``     the total variance over outputs is below 5 % of that of HR (8x8 thumbnails)
+``identity-map`` ``|T(x) - x|^2`` is below 1 % of ``|y - x|^2`` on average; same shapes only
+``colour-cast``  the mean of a channel is further than 0.1 (5 % of the range) from HR's; images
+===============  ===============================================================================
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn.functional import adaptive_avg_pool2d
+
+from srbench.evaluation.reducers import Moments, merge_all, moments
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+EDGE = 0.999
+SATURATED_SHARE = 0.1
+COLLAPSED_VARIANCE = 0.05
+IDENTICAL_SHARE = 0.01
+CAST = 0.1
+THUMBNAIL = 8
+
+
+def thumbnails(samples: Tensor) -> Tensor:
+    """Return rows of one length: 8x8 averages of images (N, C, H, W), vectors as they are."""
+    if samples.ndim == 4:
+        samples = adaptive_avg_pool2d(samples.float(), THUMBNAIL)
+    return samples.flatten(1)
+
+
+class Flags:
+    """Collects what the rules need, batch by batch."""
+
+    def __init__(self) -> None:
+        self._outputs: list[Moments] = []
+        self._targets: list[Moments] = []
+        self._images: list[Tensor] = []  # rows: count, saturation of T and of HR, channel gaps
+        self._moved: list[Tensor] = []  # rows: |T(x) - x|^2, |y - x|^2
+
+    def update(self, prediction: Tensor, target: Tensor, lr: Tensor) -> None:
+        """Take one batch of finite predictions, targets and inputs."""
+        self._outputs.append(moments(thumbnails(prediction)))
+        self._targets.append(moments(thumbnails(target)))
+        if prediction.ndim == 4:
+            self._images.append(_image_row(prediction, target))
+        if lr.shape == target.shape:
+            moved = [(value - lr).double().square().sum() for value in (prediction, target)]
+            self._moved.append(torch.stack(moved))
+
+    def raised(self) -> list[str]:
+        """Names of the flags that the rules raise."""
+        if not self._outputs:
+            return []
+        flags = []
+        if self._images:
+            rows = torch.stack(self._images)
+            mean = (rows[:, 1:] * rows[:, :1]).sum(0) / rows[:, 0].sum()
+            if mean[0] - mean[1] > SATURATED_SHARE:
+                flags.append("saturation")
+            if mean[2:].abs().max() > CAST:
+                flags.append("colour-cast")
+        spread, wanted = (
+            float(merge_all(parts).variance().sum()) for parts in (self._outputs, self._targets)
+        )
+        if spread < COLLAPSED_VARIANCE * wanted:
+            flags.append("collapse")
+        if self._moved:
+            moved, needed = torch.stack(self._moved).sum(0).tolist()
+            if moved < IDENTICAL_SHARE * needed:
+                flags.append("identity-map")
+        return sorted(flags)
+
+
+def _image_row(prediction: Tensor, target: Tensor) -> Tensor:
+    """Count, share of saturated values of T(x) and of HR, gaps of the channel means."""
+    shares = [(values.abs() >= EDGE).double().mean() for values in (prediction, target)]
+    gaps = (prediction.double() - target.double()).mean((0, 2, 3))
+    count = torch.tensor([len(prediction)], dtype=torch.float64, device=prediction.device)
+    return torch.cat([count, torch.stack(shares), gaps])
