@@ -4,8 +4,8 @@
 
 Both loops do the same work on the same numbers: draws from a pool of random 32 x 32 images, one
 update of the map (UNet) and one of the potential (ResNetPotential) by Adam. Blocks alternate and
-the median of the ratios of neighbours is printed, so that slow drifts of the machine cancel; times are
-processor times, which other programs disturb least. The goal is at most 2 %.
+the median of the ratios of neighbours is printed, so that slow drifts of the machine cancel; times
+are processor times, which other programs disturb least. The goal is at most 2 %.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def harness_block(steps: int, batch: int) -> Iterator[None]:
 
 
 def seconds(block: Iterator[None], steps: int) -> float:
-    """Return the processor time of one step, without the first, which warms up and fills the pool."""
+    """Return the processor time of a step, without the first, which fills the pool."""
     next(block)
     start = time.process_time()
     next(block)

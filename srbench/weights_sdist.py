@@ -14,11 +14,12 @@ import sys
 import tarfile
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
 
+from srbench.atomic import told_as_store_error
 from srbench.errors import CorruptFile, DownloadError
 from srbench.files import cache_dir, is_offline
 
@@ -63,11 +64,37 @@ def download(folder: Path) -> Path:
     return archive
 
 
-def fetch_convolutions(name: str, indices: tuple[int, ...]) -> dict[str, Tensor]:
-    """Download the archive, read the convolutions of one network, delete the archive.
+class SourceArchive:
+    """The archive while it is needed: downloaded at the first use, deleted at the end."""
+
+    def __init__(self) -> None:
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._path: Path | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def convolutions(self, name: str, indices: tuple[int, ...]) -> dict[str, Tensor]:
+        """Read the convolutions of one network; see `read_convolutions` and `download`."""
+        if self._path is None:
+            with told_as_store_error(cache_dir()):
+                cache_dir().mkdir(parents=True, exist_ok=True)
+                self._folder = tempfile.TemporaryDirectory(dir=cache_dir())
+            self._path = download(Path(self._folder.name))
+        return read_convolutions(self._path, name, indices)
+
+
+def read_convolutions(archive: Path, name: str, indices: tuple[int, ...]) -> dict[str, Tensor]:
+    """Read the convolutions of one network from the archive.
 
     Parameters
     ----------
+    archive : Path
+        The verified archive.
     name : {"alexnet", "vgg16"}
         The network.
     indices : tuple of int
@@ -77,14 +104,6 @@ def fetch_convolutions(name: str, indices: tuple[int, ...]) -> dict[str, Tensor]
     -------
     dict of str to Tensor
         ``features.N.weight`` (out, in, height, width) and ``features.N.bias``, float32.
-    """
-    cache_dir().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache_dir()) as folder:
-        return read_convolutions(download(Path(folder)), name, indices)
-
-
-def read_convolutions(archive: Path, name: str, indices: tuple[int, ...]) -> dict[str, Tensor]:
-    """Read the convolutions of one network from the archive; see `fetch_convolutions`.
 
     Raises
     ------

@@ -266,7 +266,7 @@ def test_a_name_that_may_come_from_a_broken_plugin_says_so(site):
         "'bad' comes from broken plugin defective:bad: No module named 'nothing_there'")
     assert caught.value.hint == "pip install --upgrade defective, or pip uninstall defective"
     assert caught.value.exit_code == 2
-    with pytest.raises(UnknownName, match="broken plugins may provide more: .*defective:bad"):
+    with pytest.raises(UnknownName, match=r"broken plugins may provide more: .*defective:bad"):
         catalog.dataset("whatever")
 
 
@@ -304,20 +304,20 @@ def test_an_implementation_that_cannot_be_loaded(site, source, kind, what, hint)
         assert "dist:point" in caught.value.message
 
 
-def test_the_package_to_install_is_named_as_pip_knows_it(site, monkeypatch):
-    monkeypatch.setitem(sys.modules, "skimage", None)
-    entry = entry_of(site, "impl_of_m:C", {"impl_of_m": "import skimage.metrics"})
-    with pytest.raises((MissingDependency, PluginError)) as caught:
-        monkeypatch.delitem(sys.modules, "skimage")
-        monkeypatch.setattr(sys, "meta_path", [Hidden("skimage"), *sys.meta_path])
-        for name in [name for name in sys.modules if name.startswith("skimage.")]:
-            monkeypatch.delitem(sys.modules, name)
+@pytest.mark.parametrize(("package", "distribution"), [
+    ("skimage", "scikit-image"), ("ot", "POT"), ("nowhere", "nowhere")])
+def test_the_package_to_install_is_named_as_pip_knows_it(site, monkeypatch, package, distribution):
+    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "meta_path", [Hidden(package), *sys.meta_path])
+    entry = entry_of(site, "impl_of_m:C", {"impl_of_m": f"import {package}.part"})
+    with pytest.raises(MissingDependency) as caught:
         entry.load()
-    assert caught.value.hint == "pip install scikit-image"
+    assert caught.value.hint == f"pip install {distribution}"
 
 
 class Hidden:
-    """A finder that hides one package."""
+    """A finder by which one package is not installed."""
 
     def __init__(self, package):
         self.package = package

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from srbench import Field, Method, Parameters, Skipped
-from srbench.errors import ParameterError
+from srbench.errors import DataError, ParameterError
 from srbench.evaluation.moments import affine_transport
 
 if TYPE_CHECKING:
@@ -146,7 +146,13 @@ class Linear(Method):
         self.register_buffer("bias", torch.zeros(dim, dtype=torch.float64))
 
     def fit(self, training: Training) -> None:
-        """Estimate both measures' moments and put the map between them together."""
+        """Estimate both measures' moments and put the map between them together.
+
+        Raises
+        ------
+        DataError
+            If a budget ended the draws before there were four for each dimension.
+        """
         dim, device = self.problem.dim, self.weight.device
         source, target = (RunningMoments(dim, order=2).to(device) for _ in range(2))
         training.track(source=source, target=target)
@@ -154,6 +160,12 @@ class Linear(Method):
         for _ in training.steps(chunks):
             source.add(training.lr(n))
             target.add(training.hr(n))
+        if source.count < ENOUGH * dim:
+            raise DataError(
+                f"the budget ended after {int(source.count)} samples, too few for a covariance in "
+                f"{dim} dimensions",
+                hint=f"allow {chunks} steps, or raise batch_size",
+            )
         moments = (source.mean(), source.covariance(), target.mean(), target.covariance())
         weight, bias = affine_transport(*moments)
         self.weight.copy_(weight)

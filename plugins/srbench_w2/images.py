@@ -49,13 +49,17 @@ class W2Images(Dataset):
             64, description="image side of the embedded pair; the official one has 64")
         test_size: int = Field(4096, ge=2, le=2**16, description="held-out pairs")
         validation_size: int = Field(1024, ge=2, le=2**16, description="pairs for curves")
+        statistics_samples: int = Field(
+            2**14, ge=2, le=2**20,
+            description="pairs that Var(Q) and the transport cost are estimated from")
         pool: int = Field(0, ge=0, le=2**20, multiple_of=POOL_BLOCK,
                           description="samples of each side kept for training; 0: all fresh")
         pool_refresh: int = Field(
             16, ge=0, description="drawn batches after which 64 samples of the pool are replaced")
 
         presets: ClassVar[dict[str, dict[str, Any]]] = {
-            "quick": {"size": 32, "test_size": 512, "validation_size": 256, "pool": 4096},
+            "quick": {"size": 32, "test_size": 512, "validation_size": 256,
+                      "statistics_samples": 2**11, "pool": 2048},
             "paper": {},
             "code": {},
         }
@@ -94,7 +98,7 @@ class W2Images(Dataset):
     def prepare(self, device: torch.device) -> None:
         """Load the pair onto ``device``; estimate its statistics the first time on a machine."""
         self._pair.to(device)
-        self._statistics = cached_statistics(self._pair)
+        self._statistics = cached_statistics(self._pair, self.params.statistics_samples)
         self._validation = []
 
     def sample_lr(self, n: int, generator: torch.Generator) -> Tensor:

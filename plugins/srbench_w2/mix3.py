@@ -57,18 +57,23 @@ class TrueMap(torch.nn.Module):
         self.register_buffer("variance", torch.ones(()))
         self.requires_grad_(False)
 
+    def gradient(self, x: Tensor) -> Tensor:
+        """Return grad phi(x), shape (N, d)."""
+        return self.psi_1.push(x) + self.psi_2.push(x)
+
     @torch.no_grad()
-    def standardise(self, samples: Tensor) -> None:
-        """Set m and v so that T* of ``samples``, shape (N, d), has mean 0 and total variance d."""
-        pushed = torch.cat([self(block) for block in torch.split(samples, BLOCK)]).double()
-        self.variance.copy_(pushed.var(0, correction=0).mean())
-        self.mean.copy_(pushed.mean(0))
+    def standardise(self, x: Tensor) -> Tensor:
+        """Set m and v so that T*(x), shape (N, d), has mean 0 and total variance d; return it."""
+        pushed = torch.cat([self.gradient(block) for block in torch.split(x, BLOCK)])
+        double = pushed.double()
+        self.variance.copy_(double.var(0, correction=0).mean())
+        self.mean.copy_(double.mean(0))
+        return (pushed - self.mean) / self.variance.sqrt()
 
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
         """Return T*(x), shape (N, d)."""
-        gradient: Tensor = self.psi_1.push(x) + self.psi_2.push(x)
-        return (gradient - self.mean) / self.variance.sqrt()
+        return (self.gradient(x) - self.mean) / self.variance.sqrt()
 
 
 class Mix3ToMix10(Dataset):
@@ -174,10 +179,11 @@ class _Pair:
         params: Mix3ToMix10.Params,
         device: torch.device,
     ) -> None:
-        inputs = mixture.sample(ESTIMATION_SIZE, _generator("estimation"))
-        true_map.standardise(inputs)
-        outputs = torch.cat([true_map(block) for block in torch.split(inputs, BLOCK)])
-        self.transport_cost = float((inputs - outputs).double().square().sum(1).mean() / 2)
+        generator = _generator("estimation")
+        blocks = ESTIMATION_SIZE // BLOCK
+        x = torch.cat([mixture.sample(BLOCK, generator) for _ in range(blocks)])
+        y = true_map.standardise(x)
+        self.transport_cost = float((x - y).double().square().sum(1).mean() / 2)
         self.test = _held_out(mixture, true_map, params.test_size, "test", device)
         self.validation = _held_out(mixture, true_map, params.validation_size, "validation", device)
         self.mixture = mixture.to(device)

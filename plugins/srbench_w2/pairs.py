@@ -14,7 +14,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -23,7 +23,6 @@ from srbench.errors import StoreError
 from srbench.files import atomic_write, cache_dir
 
 CHUNK = 64  # pairs made at a time; part of the definition of the held-out pairs
-STATISTICS_SAMPLES = 2**14
 
 _LOG = logging.getLogger(__name__)
 
@@ -105,7 +104,7 @@ def rebatch(chunks: Iterable[tuple[Tensor, Tensor]], size: int) -> Iterator[tupl
         yield held
 
 
-def estimate(pair: Pair, samples: int = STATISTICS_SAMPLES) -> PairStatistics:
+def estimate(pair: Pair, samples: int) -> PairStatistics:
     """Estimate `PairStatistics` in one pass; sums of chunks are added up in float64."""
     shape = (3, pair.size, pair.size)
     means = [torch.zeros(shape, dtype=torch.float64), torch.zeros(shape, dtype=torch.float64)]
@@ -123,7 +122,7 @@ def estimate(pair: Pair, samples: int = STATISTICS_SAMPLES) -> PairStatistics:
                           lr_mean=colours[0], hr_mean=colours[1], samples=samples)
 
 
-def cached_statistics(pair: Pair, samples: int = STATISTICS_SAMPLES) -> PairStatistics:
+def cached_statistics(pair: Pair, samples: int) -> PairStatistics:
     """`estimate`, or what it gave before on this machine for a pair of this fingerprint."""
     identity = {"fingerprint": pair.fingerprint(), "samples": samples, "version": 1}
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
@@ -145,16 +144,17 @@ def cached_statistics(pair: Pair, samples: int = STATISTICS_SAMPLES) -> PairStat
 
 @contextmanager
 def exact_arithmetic() -> Iterator[None]:
-    """Full float32, no autocast and no gradients, whatever the training has set."""
-    precision = torch.get_float32_matmul_precision()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    convolutions = torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled,
-                                              benchmark=torch.backends.cudnn.benchmark,
-                                              deterministic=torch.backends.cudnn.deterministic,
-                                              allow_tf32=False)
-    torch.set_float32_matmul_precision("highest")
+    """Full float32, no autocast and no gradients, whatever a training has set."""
+    cudnn: Any = torch.backends.cudnn
+    mkldnn: Any = torch.backends.mkldnn
+    owners = [torch.backends.cuda.matmul, cudnn.conv, mkldnn.matmul, mkldnn.conv]
+    before = [owner.fp32_precision for owner in owners]
     try:
-        with convolutions, torch.autocast(device, enabled=False), torch.no_grad():
+        for owner in owners:
+            owner.fp32_precision = "ieee"
+        with (torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False),
+              torch.no_grad()):
             yield
     finally:
-        torch.set_float32_matmul_precision(precision)
+        for owner, value in zip(owners, before, strict=True):
+            owner.fp32_precision = value

@@ -71,9 +71,10 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A method with its settings; costs are means over seeds."""
+    """A method with its settings; costs are means over seeds, flags those of any seed."""
 
     label: str
+    flags: tuple[str, ...]
     method: str
     seeds: int
     entries: tuple[Entry, ...]

@@ -56,8 +56,8 @@ def to_bytes(batch: Tensor | NDArray[Any]) -> NDArray[np.uint8]:
     values = batch if isinstance(batch, np.ndarray) else batch.detach().float().cpu().numpy()
     if values.ndim != 4 or values.shape[1] != 3:
         raise ValueError(f"images of shape {tuple(values.shape)} are not (N, 3, h, w)")
-    unit = np.clip((np.nan_to_num(values, nan=-1.0) + 1) * 127.5, 0, 255)
-    return np.ascontiguousarray(np.rint(unit).astype(np.uint8).transpose(0, 2, 3, 1))
+    unit = np.clip(np.nan_to_num(values, nan=-1.0), -1, 1)
+    return np.ascontiguousarray(np.rint((unit + 1) * 127.5).astype(np.uint8).transpose(0, 2, 3, 1))
 
 
 def open_rgb(path: Path) -> Image:

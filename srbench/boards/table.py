@@ -28,8 +28,13 @@ RANKING = ("l2-uvp", "psnr")  # the first of these that a board has is what it i
 
 
 def make_boards(records: Sequence[Record]) -> list[Board]:
-    """Sort records into boards, one for each dataset title and preset, in order of appearance."""
-    current = newest(records)
+    """Sort records into boards, one for each dataset title and preset.
+
+    The result does not depend on the order of the records.
+    """
+    current = sorted(newest(records), key=lambda record: (
+        natural_key(record.identity.title), record.identity.preset,
+        natural_key(record.identity.label), record.identity.seed, record.identity.key))
     groups: dict[tuple[str, str], list[Record]] = {}
     for record, title in zip(current, shown_titles(current), strict=True):
         groups.setdefault((title, record.identity.preset), []).append(record)
@@ -67,12 +72,14 @@ def _failure(record: Record, label: str) -> Failure:
 
 
 def make_table(records: Sequence[Record], *, block: Block) -> Table:
-    """Build the table of one board's records; rows only for methods with a cell that is ok."""
-    done = [record for record in records if record.outcome.status is Status.OK]
+    """Build the table of one board's records; rows only for methods with a cell that is ok.
+
+    The oracle's table has rows only for methods whose iterates were validated.
+    """
+    done = [record for record in records if record.outcome.status is Status.OK
+            and (block == "final" or record.values.oracle)]
     columns = _columns(done, block)
-    if block == "oracle" and not columns:
-        return Table(columns=(), rows=(), gaps=())
-    rows = _rows(columns, summarise(to_frame(done, block=block)))
+    rows = _rows(columns, summarise(to_frame(done, block=block)), _flags(done))
     rows.sort(key=lambda row: (badness(row, columns, 0) if columns else 0.0,
                                natural_key(row.label)))
     rows = _best_marked(rows, columns)
@@ -109,10 +116,19 @@ def _column(name: str, metric: str, values: list[MetricValue]) -> Column:
                   reference=dict(reference), count=max(value.count for value in values))
 
 
-def _rows(columns: Sequence[Column], summary: pd.DataFrame) -> list[Row]:
-    return [Row(label=str(line["label"]), method=str(line["method"]), seeds=int(line["seeds"]),
-                seconds_fit=float(line["seconds_fit"]), images=float(line["images"]),
-                parameters=float(line["parameters"]),
+def _flags(records: Sequence[Record]) -> dict[str, tuple[str, ...]]:
+    """Collect the flags of any seed by label."""
+    flags: dict[str, set[str]] = {}
+    for record, label in zip(records, shown_labels(records), strict=True):
+        flags.setdefault(label, set()).update(record.outcome.flags)
+    return {label: tuple(sorted(found)) for label, found in flags.items()}
+
+
+def _rows(columns: Sequence[Column], summary: pd.DataFrame,
+          flags: Mapping[str, tuple[str, ...]]) -> list[Row]:
+    return [Row(label=str(line["label"]), flags=flags[line["label"]], method=str(line["method"]),
+                seeds=int(line["seeds"]), seconds_fit=float(line["seconds_fit"]),
+                images=float(line["images"]), parameters=float(line["parameters"]),
                 entries=tuple(_entry(line, column.name) for column in columns))
             for line in summary.to_dict("records")]
 

@@ -38,7 +38,7 @@ def board_data(board: Board) -> dict[str, Any]:
         "title": board.title, "preset": board.preset, "notice": board.notice,
         "finding": finding(board), "superseded": board.superseded,
         "columns": [{**vars(column), "better": column.words} for column in table.columns],
-        "rows": [{"label": row.label, "method": row.method, "seeds": row.seeds,
+        "rows": [{"label": row.label, "method": row.method, "flags": row.flags, "seeds": row.seeds,
                   "seconds_fit": row.seconds_fit, "images": row.images,
                   "parameters": row.parameters,
                   "values": {column.name: {"mean": entry.mean, "sd": entry.sd,
@@ -89,4 +89,5 @@ def _latex(text: str) -> str:
 
 
 def _inert(text: str) -> str:
-    return f"'{text}" if str(text).startswith(FORMULA) else text
+    """Return text that no spreadsheet runs; a carriage return would also end the line for some."""
+    return (f"'{text}" if text.startswith(FORMULA) else text).replace("\r", " ")

@@ -173,7 +173,8 @@ def _table(board: Board) -> RichTable:
 def _cells(row: Row, table: Table) -> list[RenderableType]:
     from rich.text import Text
 
-    return [Text(_clean(row.label)),
+    flags = f" ({', '.join(row.flags)})" if row.flags else ""
+    return [Text(_clean(row.label + flags)),
             *(Text(_value(entry, column, row), style="bold" if entry.best else "")
               for entry, column in zip(row.entries, table.columns, strict=True)),
             str(row.seeds), f"{row.seconds_fit:,.1f}", f"{row.parameters:,.0f}"]

@@ -54,11 +54,12 @@ class Column:
         self.remedy: str | None = None
         self.metric: Metric | None = None
         self.score: Score | None = None
-        self.kind = self._attempt(entry.load)
+        self.kind = self._attempt(lambda: self._loaded(entry))
         self.protocol: str = getattr(self.kind, "protocol", "")
         self.mode: str = getattr(self.kind, "mode", "eval")
         if self.kind is not None and not self._excluded(self.kind, context):
-            self.metric = self._attempt(lambda: self._build(context))
+            kind = self.kind
+            self.metric = self._attempt(lambda: _build(kind, context))
 
     def _excluded(self, kind: type[Metric], context: EvaluationContext) -> bool:
         """Whether the metric does not apply to the dataset; says why."""
@@ -68,12 +69,12 @@ class Column:
             self.withdraw("does not apply: the true map of the dataset is not known")
         return self.unavailable is not None
 
-    def _build(self, context: EvaluationContext) -> Metric:
-        if self.kind is None or not issubclass(self.kind, Metric):
+    def _loaded(self, entry: Entry) -> type[Metric]:
+        """Import the implementation and check what it is."""
+        kind = entry.load()
+        if not (isinstance(kind, type) and issubclass(kind, Metric)):
             raise PluginError(f"{self.info.load} of metric {self.info.name!r} is no srbench.Metric")
-        metric = self.kind(context)
-        metric.self_check()
-        return metric
+        return kind
 
     @property
     def live(self) -> bool:
@@ -125,3 +126,10 @@ class Column:
         except Exception as error:  # a plugin's arbitrary code: its fault must not cost the cell
             self.withdraw(f"the metric failed with {type(error).__name__}: {error}")
         return None
+
+
+def _build(kind: type[Metric], context: EvaluationContext) -> Metric:
+    """Build a metric and let it check itself."""
+    metric = kind(context)
+    metric.self_check()
+    return metric

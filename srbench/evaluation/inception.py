@@ -16,10 +16,9 @@ from safetensors.torch import save
 from torch import nn
 
 from srbench import weights
-from srbench.atomic import atomic_write, told_as_store_error
 from srbench.errors import StoreError
 from srbench.evaluation.modes import preserved_randomness
-from srbench.files import cache_dir
+from srbench.files import atomic_write, cache_dir
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -149,10 +148,12 @@ class InceptionFeatures:
             self._known = features
             path, metadata = self._path(), {"sha256": _digest(features)}
             try:
-                with told_as_store_error(path):
-                    path.parent.mkdir(parents=True, exist_ok=True)
+                path.parent.mkdir(parents=True, exist_ok=True)
                 atomic_write(path, save({"features": features.contiguous()}, metadata=metadata))
-            except StoreError as error:  # a full cache costs time in the next run, not this value
+            except (
+                OSError,
+                StoreError,
+            ) as error:  # a full cache costs time in the next run, not this value
                 _LOG.warning("features of the targets are not kept: %s", error)
 
     def _path(self) -> Path:

@@ -59,7 +59,7 @@ def installed_sources() -> list[Source]:
     for distribution in metadata.distributions():
         found = _of_distribution(distribution)
         if found:
-            # The first on the search path is the one that is imported; a second is a shadow of it.
+            # The first on the search path is the one that is imported, a second is its shadow.
             sources.setdefault(found[0].distribution.lower().replace("_", "-"), found)
     return sorted(chain.from_iterable(sources.values()),
                   key=lambda s: (s.distribution != PROJECT, s.distribution, s.plugin))
@@ -72,7 +72,7 @@ def _of_distribution(distribution: metadata.Distribution) -> list[Source]:
         return []
     # Which exceptions a damaged file leads to differs between versions of Python.
     try:
-        name, version = distribution.name, distribution.version
+        name, version = distribution.name or "unknown", distribution.version or ""
     except Exception:
         name, version = "unknown", ""
     try:

@@ -32,7 +32,9 @@ def keep_evaluation(folder: Path, evaluation: Evaluation) -> None:
         write_samples(folder / "images", evaluation.samples)
     if evaluation.per_image:
         with write_atomically(folder / PER_IMAGE) as path:
-            pd.DataFrame(evaluation.per_image).to_parquet(path)
+            columns = {name: pd.Series(values, dtype="float64")
+                       for name, values in evaluation.per_image.items()}
+            pd.DataFrame(columns).to_parquet(path)
         for name in evaluation.per_image:
             evaluation.values[name].per_image = f"{PER_IMAGE}#{name}"
 

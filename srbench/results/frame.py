@@ -120,7 +120,7 @@ def newest(records: Sequence[Record]) -> list[Record]:
     for index, (record, (title, label)) in enumerate(zip(records, names, strict=True)):
         cell = (title, record.identity.preset, label, record.identity.seed)
         before = latest.get(cell)
-        if before is None or records[before].outcome.finished <= record.outcome.finished:
+        if before is None or _age(records[before]) <= _age(record):
             latest[cell] = index
     return [records[index] for index in sorted(latest.values())]
 
@@ -155,6 +155,11 @@ def _label(record: Record, *, several_precisions: bool, several_budgets: bool) -
     if several_budgets and (record.cost.budget or record.outcome.status is Status.OK):
         said.append(f"budget {record.cost.budget}" if record.cost.budget else "no budget")
     return f"{record.identity.label} ({', '.join(said)})" if said else record.identity.label
+
+
+def _age(record: Record) -> tuple[str, str]:
+    """Return what orders records by age; the key only makes the order whole."""
+    return record.outcome.finished, record.identity.key
 
 
 def _board(record: Record) -> tuple[str, str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,8 @@ from typing import Any
 import safetensors.torch
 from safetensors import SafetensorError
 
-from srbench.errors import CorruptFile, StoreError
+from srbench.atomic import sync, told_as_store_error
+from srbench.errors import CorruptFile
 from srbench.training.codec import decode, encode
 
 FORMAT = 1
@@ -65,19 +65,17 @@ class CheckpointStore:
         present = self.newest_first()
         number = int(present[0].name) + 1 if present else 1
         target = self._folder / f"{number:08d}"
-        temporary = self._folder / f"{TEMPORARY}{target.name}-{os.getpid()}"
+        temporary = self._folder / f"{TEMPORARY}{target.name}"
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._sweep()
-            temporary.mkdir()
-            _write_files(temporary, json.dumps(data).encode(), safetensors.torch.save(tensors))
-            temporary.rename(target)
-            sync_folder(self._folder)
-        except OSError as error:
+            with told_as_store_error(target):
+                self._folder.mkdir(parents=True, exist_ok=True)
+                self._sweep()
+                temporary.mkdir()
+                _write_files(temporary, json.dumps(data).encode(), safetensors.torch.save(tensors))
+                temporary.rename(target)
+                sync(self._folder)
+        finally:
             shutil.rmtree(temporary, ignore_errors=True)
-            raise StoreError(f"the checkpoint {target} cannot be written: "
-                             f"{error.strerror or error}",
-                             hint=f"make space at {self._folder} and resume") from error
         for old in [target, *present][KEPT:]:
             shutil.rmtree(old, ignore_errors=True)
         return target
@@ -126,17 +124,6 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
     return state
 
 
-def sync_folder(folder: Path) -> None:
-    """Flush a folder's entries to the disk, where the system can."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _write_files(folder: Path, state: bytes, tensors: bytes) -> None:
     """Write the two files and, when they are on the disk, their manifest."""
     digests = {}
@@ -144,14 +131,12 @@ def _write_files(folder: Path, state: bytes, tensors: bytes) -> None:
         digests[name] = hashlib.sha256(content).hexdigest()
         _write(folder / name, content)
     _write(folder / MANIFEST, json.dumps({"format": FORMAT, "sha256": digests}).encode())
-    sync_folder(folder)
+    sync(folder)
 
 
 def _write(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    path.write_bytes(content)
+    sync(path)
 
 
 def _bytes(path: Path) -> bytes:

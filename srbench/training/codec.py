@@ -35,6 +35,8 @@ def encode(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
         If a part is of a type that is neither.
     """
     if isinstance(value, Tensor):
+        while path in tensors:  # the keys 1 and "1" make the same path
+            path += "'"
         tensors[path] = value.detach().to("cpu", copy=True).contiguous()
         return {KIND: "tensor", "path": path, "nhwc": _is_nhwc(value)}
     if value is None or isinstance(value, bool | int | float | str):

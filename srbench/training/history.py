@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from srbench.errors import StoreError
+from srbench.atomic import sync, told_as_store_error
 from srbench.training.clocks import Ledger
 
 FILE = "history.parquet"
@@ -50,15 +49,12 @@ class History:
         StoreError
             If it cannot be written; the old file is as it was.
         """
-        path, temporary = folder / FILE, folder / f".tmp-{os.getpid()}-{FILE}"
+        path, temporary = folder / FILE, folder / f".tmp-{FILE}"
         try:
-            with temporary.open("wb") as file:
-                self.frame().to_parquet(file, index=False)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except OSError as error:
+            with told_as_store_error(path):
+                self.frame().to_parquet(temporary, index=False)
+                sync(temporary)
+                temporary.replace(path)
+        finally:
             temporary.unlink(missing_ok=True)
-            raise StoreError(f"{path} cannot be written: {error.strerror or error}",
-                             hint=f"make space at {folder} and resume") from error
         return path

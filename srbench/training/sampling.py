@@ -52,8 +52,10 @@ class Pool:
                                  f"{self.settings.size} samples",
                                  hint="raise the dataset's pool size or lower the batch size")
         rows = self._at(number, generator)
-        picked = rows.index_select(0, stratified(n, self.settings.size, generator))
-        return picked.permute(0, 3, 1, 2) if picked.dim() == 4 else picked
+        shift = generator.initial_seed() % self.settings.size
+        picked = stratified(n, self.settings.size, shift, generator)
+        batch = rows.index_select(0, picked)
+        return batch.permute(0, 3, 1, 2) if batch.dim() == 4 else batch
 
     def _at(self, number: int, generator: torch.Generator) -> Tensor:
         """Return the pool as it is before draw ``number``: (size, h, w, 3) or (size, d)."""
@@ -86,19 +88,18 @@ class Pool:
             self._rows[start:start + self.settings.block] = rows
 
 
-def stratified(n: int, size: int, generator: torch.Generator) -> Tensor:
-    """Return ``n`` different indices below ``size``, each uniform, at a cost independent of size.
+def stratified(n: int, size: int, shift: int, generator: torch.Generator) -> Tensor:
+    """Return ``n`` different indices below ``size`` at a cost that does not depend on ``size``.
 
     One index is drawn from each of ``n`` strata of ``size // n`` neighbours, and all are turned by
-    one random shift: ``(shift + i * width + u_i) mod size``. The samples of a pool are independent
+    one shift: ``(shift + i * width + u_i) mod size``. With a uniform shift (`Pool` takes the
+    draw's seed modulo the size) every index is uniform. The samples of a pool are independent
     of one another, so which neighbours cannot meet in a batch does not matter.
     """
     width = size // n
-    device = generator.device
-    within = torch.randint(width, (n,), generator=generator, device=device)
-    shift = torch.randint(size, (1,), generator=generator, device=device)
-    starts = torch.arange(0, n * width, width, device=device)
-    return (starts + within + shift).remainder_(size)
+    starts = torch.arange(shift, shift + n * width, width, device=generator.device)
+    within = torch.randint(width, (n,), generator=generator, device=generator.device)
+    return starts.add_(within).remainder_(size)
 
 
 class Sampler:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from srbench.api.dataset import Dataset
-from srbench.api.metric import EvaluationContext, Metric
 from srbench.api.method import Method
+from srbench.api.metric import EvaluationContext, Metric
 from srbench.api.parameters import Parameters
 from srbench.api.problem import Problem
 from srbench.backbones import BACKBONES, store
@@ -113,8 +113,10 @@ def context(pairs) -> EvaluationContext:
 @pytest.fixture
 def builtin() -> dict[str, Any]:
     """The built-in metrics as the catalog hands them over."""
-    return {info.name: SimpleNamespace(info=info, load=lambda i=info: load_implementation(i, "t"))
-            for info in srbench_metrics()}
+    def wrap(info: MetricInfo) -> Any:
+        return SimpleNamespace(info=info, load=lambda: load_implementation(info, "srbench:metrics"))
+
+    return {info.name: wrap(info) for info in srbench_metrics()}
 
 
 @pytest.fixture

@@ -61,7 +61,8 @@ def test_singular_covariance_falls_back_to_eigenvalues():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(500, 3)) @ rng.normal(size=(3, 8))  # rank 3 of 8
     y = gaussian(5, 500, 8)
-    stats = x.mean(0), np.cov(x, rowvar=False) - 1e-12 * np.eye(8), y.mean(0), np.cov(y, rowvar=False)
+    c1 = np.cov(x, rowvar=False) - 1e-12 * np.eye(8)
+    stats = x.mean(0), c1, y.mean(0), np.cov(y, rowvar=False)
     found = frechet_distance(*stats)
     assert found.way == "eigh"
     assert found.distance == pytest.approx(by_sqrtm(*stats), rel=1e-4)

@@ -89,7 +89,7 @@ def test_order_of_arguments_does_not_matter_and_equal_images_are_at_zero(random_
     assert distance(network, first, first).abs().max() < 1e-9
 
 
-def test_towers_of_targets_are_taken_once_for_a_dataset(random_alexnet, pairs, context, monkeypatch):
+def test_towers_of_targets_are_taken_once(random_alexnet, pairs, context, monkeypatch):
     calls = []
     original = tower
     monkeypatch.setattr(lpips_alex, "tower", lambda n, x: calls.append(len(x)) or original(n, x))

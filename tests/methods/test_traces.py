@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import torch
+
+from srbench import Problem
 from srbench_ots.method import OTS, OTSParams
 from srbench_wgan_gp import method as wgan_gp
 from srbench_wgan_gp.method import WGANGP, WGANGPParams
-
-from srbench import Problem
 from tests.fill import arr, fill
 
 SHAPE = (4, 3, 64, 64)
