@@ -209,7 +209,7 @@ def table(times: dict[str, Times], draws: Times, options: argparse.Namespace) ->
     share = min(1.0, BLOCK / (REFRESH * options.batch))
 
     def iteration(parts: Times) -> float:
-        return float(median(parts["f step"])) + options.inner_steps * median(parts["T step"])
+        return median(parts["f step"]) + options.inner_steps * median(parts["T step"])
 
     rows = [(name, median(parts["T step"]), median(parts["f step"]), iteration(parts),
              median(parts["whole"]) if "whole" in parts else None)

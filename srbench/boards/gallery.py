@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from srbench.boards.images import encode, open_rgb
+from srbench.results.samples import encode, open_rgb
 from srbench.boards.table import natural_key
 from srbench.results.frame import shown_labels
 from srbench.results.record import Record, Status

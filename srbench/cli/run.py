@@ -147,7 +147,7 @@ def conclude(records: list[Record], store: Store, plan_id: str, *, as_json: bool
     from srbench.results.record import Status
 
     console = stderr()
-    for table in results_tables(records):
+    for table in results_tables(records, store.runs):
         console.print(table)
     page = build_board(records, store.runs / "boards" / plan_id, runs=store.runs)
     if not as_json:

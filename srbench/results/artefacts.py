@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from srbench.boards.images import write_samples
+from srbench.results.samples import write_samples
 from srbench.files import sha256, write_atomically
 from srbench.results.record import Artefact
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from srbench.boards.build import build_board
-from srbench.boards.images import write_samples
+from srbench.results.samples import write_samples
 from srbench.results.store import Store
 from tests.results.factory import log_file, make_metric, make_record, make_samples
 

@@ -112,12 +112,14 @@ class TestFromDownloadToPairs:
         with pytest.raises(DownloadError, match="404"):
             early.prepare(CPU)
 
-    def test_file_of_another_network_is_refused(self, server, saved, monkeypatch):
+    def test_file_of_another_network_is_refused(self, server, saved, monkeypatch, tmp_path):
         name = "benchmarks/CelebA64/Early_v1.pt"
         server.files[f"/{name}"] = content = server.files["/benchmarks/CelebA64/Final_G.pt"]
         manifest = json.loads(saved.manifest.read_text())
         manifest["files"][name] = blob_sha1(content)
-        saved.manifest.write_text(json.dumps(manifest))
+        changed = tmp_path / "official_files.json"
+        changed.write_text(json.dumps(manifest))
+        monkeypatch.setattr(official, "MANIFEST", changed)
         with pytest.raises(CorruptFile, match="not of this ConvICNN64"):
             OfficialPair("early").to(CPU)
 

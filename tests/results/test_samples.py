@@ -12,7 +12,7 @@ from PIL import Image
 
 from srbench.boards import gallery as module
 from srbench.boards.gallery import crop_box, make_gallery
-from srbench.boards.images import to_bytes, write_samples
+from srbench.results.samples import to_bytes, write_samples
 from tests.results.factory import make_record, make_samples
 
 
