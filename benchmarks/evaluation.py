@@ -121,7 +121,8 @@ def pixel_rows(x: Tensor, y: Tensor) -> list[Row]:
     package.net.load_state_dict(build_lpips(features).net.state_dict())
 
     def lpips_reference(x: Tensor, y: Tensor) -> list[float]:
-        return [float(package(a[None].clamp(-1, 1), b[None])) for a, b in zip(x, y, strict=True)]
+        pairs = zip(x, y, strict=True)
+        return [package(a[None].clamp(-1, 1), b[None]).item() for a, b in pairs]
 
     rows = []
     plan = (("PSNR", PSNR, psnr_reference, 1e-4), ("SSIM", SSIM, ssim_reference, 1e-6),

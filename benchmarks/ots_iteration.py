@@ -110,17 +110,7 @@ class Stopwatch:
 
 
 class Released:
-    """The released loop.
-
-    Parameters
-    ----------
-    pair : Pair
-        Samplers.
-    batch : int
-        Samples of a step.
-    collect : bool
-        Whether each step ends with ``gc.collect`` and ``empty_cache``, as released.
-    """
+    """The released loop; ``collect`` ends each step with ``gc.collect`` and ``empty_cache``."""
 
     def __init__(self, pair: Pair, batch: int, *, collect: bool) -> None:
         seed_everything(0)
@@ -204,12 +194,13 @@ def measure(options: argparse.Namespace) -> tuple[dict[str, Times], Times]:
 
 def table(times: dict[str, Times], draws: Times, options: argparse.Namespace) -> list[str]:
     """Lines of a markdown table: seconds, and ratios to the released loop."""
+    steps: int = options.inner_steps
     x, y = (median(draws[part]) for part in ("draw of x", "draw of y"))
-    fresh = (1 + options.inner_steps) * x + y
+    fresh = (1 + steps) * x + y
     share = min(1.0, BLOCK / (REFRESH * options.batch))
 
     def iteration(parts: Times) -> float:
-        return median(parts["f step"]) + options.inner_steps * median(parts["T step"])
+        return median(parts["f step"]) + steps * median(parts["T step"])
 
     rows = [(name, median(parts["T step"]), median(parts["f step"]), iteration(parts),
              median(parts["whole"]) if "whole" in parts else None)
@@ -217,8 +208,8 @@ def table(times: dict[str, Times], draws: Times, options: argparse.Namespace) ->
     for name, t, f, total, _ in [row for row in rows if row[0].startswith("ours")]:
         rows.append((f"{name}, pool refreshed", t, f, total + share * fresh, None))
         rows.append((f"{name}, all draws fresh", t, f, total + fresh, None))
-    lines = [f"| loop | T step s | f step s | f + {options.inner_steps} T, s | ratio | whole s "
-             "| ratio |", "|---|---|---|---|---|---|---|"]
+    lines = [f"| loop | T step s | f step s | f + {steps} T, s | ratio | whole s | ratio |",
+             "|---|---|---|---|---|---|---|"]
     base, whole_base = rows[0][3], rows[0][4]
     for name, t, f, total, whole in rows:
         measured = f"{whole:.3f} | {whole_base / whole:.2f}" if whole and whole_base else " | "

@@ -87,7 +87,7 @@ class OTSParams(MinimaxParameters):
         },
         "paper@vector": VECTOR,
         "code@vector": VECTOR,
-        "quick@vector": {**VECTOR, "iterations": 1000, "inner_steps": 10, "batch_size": 512},
+        "quick@vector": {**VECTOR, "iterations": 3000, "inner_steps": 10, "batch_size": 512},
     }
 
 

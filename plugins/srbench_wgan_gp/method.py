@@ -92,7 +92,7 @@ class WGANGPParams(MinimaxParameters):
         },
         "paper@vector": VECTOR,
         "code@vector": VECTOR,
-        "quick@vector": {**VECTOR, "iterations": 1000, "critic_steps": 10, "batch_size": 512},
+        "quick@vector": {**VECTOR, "iterations": 3000, "critic_steps": 10, "batch_size": 512},
     }
 
 

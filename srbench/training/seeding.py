@@ -20,11 +20,11 @@ SEED_BITS = 63
 
 
 def mix(seed: int, *words: str | int) -> int:
-    """Seed of one stream or draw: the first 63 bits of SHA-256 over its name, ``(seed, *words)`` as
-    Python writes it: ``(5, 'lr', 17)``.
+    """Seed of one stream or draw: the first 63 bits of SHA-256 over its name.
 
-    Torch's CPU generator uses the low 32 bits only, so among n draws on the CPU about n^2 / 2^33
-    pairs coincide (one pair among 100,000 draws); on CUDA all 63 bits count.
+    The name is ``(seed, *words)`` as Python writes it, e.g. ``(5, 'lr', 17)``. Torch's CPU
+    generator uses the low 32 bits only, so among n draws on the CPU about n^2 / 2^33 pairs
+    coincide (one pair among 100,000 draws); on CUDA all 63 bits count.
 
     Parameters
     ----------

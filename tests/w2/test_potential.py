@@ -60,10 +60,10 @@ def test_map_is_strongly_monotone_and_contracts(seed, spread, strength):
 
 def test_map_is_inverted_by_minimising_the_dual():
     """T*(x) = argmin psi(y) - <x, y>: Newton-free proof that x determines y."""
-    psi, y = potential(size=8), images(3, n=2, size=8)
+    psi, y = potential(size=8), images(3, n=1, size=8)
     x = psi.gradient(y)
     found = torch.zeros_like(y)
-    for _ in range(400):
+    for _ in range(250):
         found = found - (psi.gradient(found) - x)
     torch.testing.assert_close(found, y, rtol=0, atol=1e-8)
 
@@ -105,7 +105,7 @@ def test_quadratic_part_is_symmetric_with_eigenvalues_between_floor_and_gain():
     matrix = (SETTINGS.floor * torch.eye(64) + (SETTINGS.gain - SETTINGS.floor) * blur)
     assert (matrix - matrix.T).abs().max() < 1e-15
     eigenvalues = torch.linalg.eigvalsh(matrix)
-    assert eigenvalues[0] == pytest.approx(SETTINGS.floor)
+    assert SETTINGS.floor < eigenvalues[0] < 1.001 * SETTINGS.floor
     assert eigenvalues[-1] == pytest.approx(SETTINGS.gain)
 
 
