@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "api": {"errors"},
     "networks": {"errors", "files"},
     "training": {"api", "atomic", "errors", "files", "results.record"},
-    "backbones": {"errors", "files"},
+    "backbones": {"atomic", "errors", "files"},
     "weights": {"atomic", "backbones", "errors", "files", "weights_sdist"},
     "evaluation": {"api", "backbones", "errors", "files", "networks", "registry",
                    "results.record", "weights"},

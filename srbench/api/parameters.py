@@ -64,7 +64,8 @@ class Parameters(BaseModel):
         try:
             return cls(**{public.get(key, key): value for key, value in {**merged, **given}.items()})
         except ValidationError as error:
-            raise ParameterError(_sentence(error), hint="") from error
+            raise ParameterError(_sentence(error, {name: key for key, name in public.items()}),
+                                 hint="srbench info shows names, types and bounds") from error
 
     @classmethod
     def public_names(cls) -> dict[str, str]:
@@ -76,10 +77,10 @@ class Parameters(BaseModel):
         return self.model_dump(mode="json", by_alias=True)
 
 
-def _sentence(error: ValidationError) -> str:
-    """One sentence for each invalid value: which, what came, what is wanted."""
+def _sentence(error: ValidationError, public: Mapping[str, str]) -> str:
+    """One sentence for each invalid value by public name: which, what came, what is wanted."""
     parts = []
     for item in error.errors():
-        where = ".".join(str(part) for part in item["loc"]) or "parameters"
+        where = ".".join(public.get(str(part), str(part)) for part in item["loc"]) or "parameters"
         parts.append(f"{where}={item['input']!r}: {item['msg']}")
     return "; ".join(parts)

@@ -85,7 +85,7 @@ def test_every_way_to_end_has_a_record_and_the_others_go_on(tmp_path):
     assert "SIGSEGV" in reasons["segv"]
     assert "without a record" in reasons["exit"]
     assert "25 s" in reasons["hang"]
-    assert "step 7" in reasons["nan"]
+    assert "step 8" in reasons["nan"]  # the loss of step.index 7, counted from 1
     assert "makes no sense" in reasons["skip"]
     assert "pip install toyland" in reasons["missing"]
     assert any("RuntimeError: the toy is broken" in line
