@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 import warnings
+from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import lpips as package
 import torch
 
 from srbench import weights
@@ -22,9 +23,14 @@ if TYPE_CHECKING:
 
     from srbench.api.metric import EvaluationContext
 
-LPIPS_PACKAGE: Any = package  # it has no annotations
 PROTOCOL = "lpips/alex-v0.1/rgb-float-clamped/v1"
 KEPT_BYTES = 2**30  # targets' features are kept for the next evaluation up to this size
+
+
+@cache
+def lpips_package() -> Any:
+    """Import the package `lpips` when it is needed: with torchvision it takes seconds."""
+    return import_module("lpips")
 
 
 def build_network(features: dict[str, Tensor]) -> Any:
@@ -42,7 +48,7 @@ def build_network(features: dict[str, Tensor]) -> Any:
     """
     with preserved_randomness(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the package still uses torchvision's old argument names
-        network = LPIPS_PACKAGE.LPIPS(net="alex", pnet_rand=True, pretrained=True, verbose=False)
+        network = lpips_package().LPIPS(net="alex", pnet_rand=True, pretrained=True, verbose=False)
     names = network.net.state_dict()
     network.net.load_state_dict({key: features[_torchvision_name(key)] for key in names})
     return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
@@ -58,7 +64,7 @@ def tower(network: Any, images: Tensor) -> list[Tensor]:
     """Unit-normalised feature maps of images (N, 3, H, W), clamped to [-1, 1]."""
     images = images.clamp(-1, 1).contiguous(memory_format=torch.channels_last)
     return [
-        LPIPS_PACKAGE.normalize_tensor(maps) for maps in network.net(network.scaling_layer(images))
+        lpips_package().normalize_tensor(maps) for maps in network.net(network.scaling_layer(images))
     ]
 
 
