@@ -63,9 +63,8 @@ def _torchvision_name(key: str) -> str:
 def tower(network: Any, images: Tensor) -> list[Tensor]:
     """Unit-normalised feature maps of images (N, 3, H, W), clamped to [-1, 1]."""
     images = images.clamp(-1, 1).contiguous(memory_format=torch.channels_last)
-    return [
-        lpips_package().normalize_tensor(maps) for maps in network.net(network.scaling_layer(images))
-    ]
+    maps = network.net(network.scaling_layer(images))
+    return [lpips_package().normalize_tensor(layer) for layer in maps]
 
 
 @torch.inference_mode()

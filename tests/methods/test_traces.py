@@ -18,9 +18,9 @@ from tests.fill import arr, fill
 SHAPE = (4, 3, 64, 64)
 PROBLEM = Problem(domain="image", lr_shape=SHAPE[1:], hr_shape=SHAPE[1:])
 # Adam with beta1 = 0 makes full steps of entries whose gradient is rounding alone (the biases in
-# front of BatchNorm), so later values depend on the order of summation: with other threads, memory
-# layout or without oneDNN, losses move by up to 2e-4 and eval statistics by 3e-3, relative.
-FIRST, LATER, FINAL = 1e-4, 5e-4, 5e-3
+# front of BatchNorm). Losses stay within 1e-4 of the original all the same on one and two threads;
+# the eval statistics of the map after the last update move by up to 3e-3 with the arithmetic.
+LOSS, FINAL = 1e-4, 5e-3
 SMALL = {"iterations": 3, "batch_size": 4, "unet_base": 8, "potential_filters": 8}
 
 
@@ -115,8 +115,7 @@ def test_ots_repeats_the_released_codes_updates(fixtures):
     who = {"f": "potential_optimizer", "T": "map_optimizer"}
     assert [name for name, _ in training.trace] == [who[name] for name, *_ in expected["trace"]]
     published = [value for *_, value in expected["trace"]]
-    assert values[:4] == pytest.approx(published[:4], rel=FIRST)
-    assert values == pytest.approx(published, rel=LATER)
+    assert values == pytest.approx(published, rel=LOSS)
     same_as_final(method, expected)
 
 
@@ -124,13 +123,13 @@ def test_ots_repeats_the_released_codes_updates(fixtures):
                                    {"lr_potential": 1.2e-4}])
 def test_the_ots_trace_tells_other_settings_apart(fixtures, given):
     published = [value for *_, value in trace_of(fixtures, "ots_w2")["trace"]]
-    assert trained_ots(**given)[2] != pytest.approx(published, rel=LATER)
+    assert trained_ots(**given)[2] != pytest.approx(published, rel=LOSS)
 
 
 def test_the_ots_trace_tells_the_mode_of_the_map_apart(fixtures, monkeypatch):
     published = [value for *_, value in trace_of(fixtures, "ots_w2")["trace"]]
     monkeypatch.setattr(OTS, "train", lambda self, mode=True: super(OTS, self).train(False))
-    assert trained_ots()[2] != pytest.approx(published, rel=LATER)
+    assert trained_ots()[2] != pytest.approx(published, rel=LOSS)
 
 
 @pytest.mark.parametrize("lam", [0, 100])
@@ -146,8 +145,8 @@ def test_wgan_gp_repeats_the_released_codes_updates(fixtures, monkeypatch, lam):
     who = {"D": "potential_optimizer", "T": "map_optimizer"}
     assert [name for name, _ in training.trace] == [who[row[0]] for row in expected["trace"]]
     assert [loss for _, loss in training.trace] == pytest.approx(
-        [row[2] for row in expected["trace"]], rel=FIRST)
+        [row[2] for row in expected["trace"]], rel=LOSS)
     penalties = [row["penalty"] for row in training.logged if "penalty" in row]
     assert penalties == pytest.approx(
-        [row[3] for row in expected["trace"] if row[0] == "D"], rel=FIRST)
+        [row[3] for row in expected["trace"] if row[0] == "D"], rel=LOSS)
     same_as_final(method, expected)
