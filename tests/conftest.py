@@ -28,7 +28,8 @@ def shared() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def private_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def private_folders(tmp_path_factory: pytest.TempPathFactory,
+                    monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give every test a cache and a data folder of its own, so none reads the user's."""
     folder = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("SRBENCH_CACHE", str(folder / "cache"))

@@ -101,7 +101,7 @@ def test_public_names_are_pinned_and_importable():
         "MetricInfo", "Parameters", "PoolSettings", "Problem", "Score", "Skipped", "SrbenchError",
         "Training", "hookimpl"}
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
-        srbench.nonsense
+        _ = srbench.nonsense
 
 
 def test_importing_srbench_and_every_plugin_imports_no_torch():

@@ -1,4 +1,4 @@
-"""A one-file plugin for tests: a vector dataset with a known map, and methods that end in every way."""
+"""A one-file plugin for tests: a vector dataset with a known map, methods that end in every way."""
 
 from __future__ import annotations
 

@@ -62,7 +62,8 @@ class Parameters(BaseModel):
                 raise UnknownName("parameter", key, public)
         merged = {**cls.presets.get(preset, {}), **cls.presets.get(f"{preset}@{domain}", {})}
         try:
-            return cls(**{public.get(key, key): value for key, value in {**merged, **given}.items()})
+            values = {**merged, **given}
+            return cls(**{public.get(key, key): value for key, value in values.items()})
         except ValidationError as error:
             raise ParameterError(_sentence(error, {name: key for key, name in public.items()}),
                                  hint="srbench info shows names, types and bounds") from error

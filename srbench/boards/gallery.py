@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from srbench.results.samples import encode, open_rgb
 from srbench.boards.table import natural_key
 from srbench.results.frame import shown_labels
 from srbench.results.record import Record, Status
+from srbench.results.samples import encode, open_rgb
 
 ROWS = 8
 SIDE = 64  # pixels of the HR square that is shown

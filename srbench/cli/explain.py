@@ -63,7 +63,8 @@ def find_cell(store: Store, prefix: str) -> Cell:
 
     folders = sorted(store.runs.glob(f"cells/{prefix}*")) if prefix.isalnum() else []
     if len(folders) != 1:
-        raise UsageError(f"{len(folders)} cells in {store.runs} have a key starting with {prefix!r}",
+        raise UsageError(f"{len(folders)} cells in {store.runs} have a key that starts with "
+                         f"{prefix!r}",
                          hint="srbench show --json lists the keys")
     return Cell.model_validate_json((folders[0] / "cell.json").read_text(encoding="utf-8"))
 

@@ -60,7 +60,8 @@ from its last checkpoint. The path of the page is printed on stdout, everything 
               help="Where records are kept.  [default: runs]")
 @click.option("--rerun", is_flag=True, help="Run cells again that are already done.")
 @click.option("--dry-run", is_flag=True, help="Show the plan and write nothing.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON line per finished record on stdout.")
+@click.option("--json", "as_json", is_flag=True,
+              help="One JSON line per finished record on stdout.")
 def command(**options: Any) -> None:
     """Plan, run, show (see the help text above)."""
     given = merge_config(options)
@@ -92,8 +93,8 @@ def finished_before(store: Store, cells: list[Cell]) -> dict[str, Record]:
 def plan_document(plan_id: str, cells: list[Cell]) -> dict[str, Any]:
     """What is written before the first cell starts."""
     return {"id": plan_id, "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "command": shlex.join(["srbench", *sys.argv[1:]]), "cells": [cell.key for cell in cells],
-            "names": [cell.name for cell in cells]}
+            "command": shlex.join(["srbench", *sys.argv[1:]]),
+            "cells": [cell.key for cell in cells], "names": [cell.name for cell in cells]}
 
 
 def say_plan(cells: list[Cell], done: dict[str, Record], request: Request,

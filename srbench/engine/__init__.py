@@ -1,0 +1,1 @@
+"""Runs cells: identity, the worker process, executors."""

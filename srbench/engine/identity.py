@@ -41,7 +41,8 @@ def digest_sources(files: list[Path], root: Path) -> str:
     return total.hexdigest()
 
 
-def _drop_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+def _drop_docstring(
+        node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> None:
     """Remove the docstring of a syntax-tree node in place."""
     first = node.body[0] if node.body else None
     if (isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)

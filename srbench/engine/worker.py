@@ -53,6 +53,7 @@ class StopFlag:
         self.is_set = True
 
     def __call__(self) -> bool:
+        """Tell whether the cell was asked to stop."""
         return self.is_set
 
 

@@ -1,7 +1,8 @@
 """Palette variance: how colourful the output is, to be read against the HR images.
 
-The paper (section 5.2.3) draws 1024 random pixels as a cloud in [0, 1]^3, takes the variance of
-the cloud, and averages over 100 repetitions. Legend: R = repetitions, K = pixels drawn.
+The paper (appendix D) draws random pixels as a cloud in [0, 1]^3, takes the variance of the cloud,
+and averages over 100 repetitions; the released notebook draws 1024 pixels.
+Legend: R = repetitions, K = pixels drawn.
 """
 
 from __future__ import annotations

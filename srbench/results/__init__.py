@@ -1,0 +1,1 @@
+"""What cells leave behind: records, the store, tables of results."""

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from srbench.results.samples import write_samples
 from srbench.files import sha256, write_atomically
 from srbench.results.record import Artefact
+from srbench.results.samples import write_samples
 
 if TYPE_CHECKING:
     from srbench.evaluation.evaluate import Evaluation

@@ -1,6 +1,7 @@
 """The record a cell leaves behind: schema version 1.
 
-Unknown keys are errors; numbers are JSON numbers, a NaN is null plus a flag; times are UTC ISO 8601.
+Unknown keys are errors; numbers are JSON numbers, a NaN is null plus a flag; times are UTC in
+ISO 8601.
 """
 
 from __future__ import annotations
@@ -76,7 +77,8 @@ class Outcome(Part):
     reason: str = ""
     exit_detail: str = Field("", description="exit code or signal of the cell's process")
     log: str = Field("log.txt", description="path of the log beside the record")
-    log_tail: list[str] = Field(default_factory=list, description="last lines of the log where not ok")
+    log_tail: list[str] = Field(default_factory=list,
+                                description="last lines of the log where not ok")
     flags: list[str] = Field(default_factory=list, description="e.g. nan, saturation, colour-cast")
     started: str = Field(description="UTC, ISO 8601")
     finished: str
