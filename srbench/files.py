@@ -128,13 +128,22 @@ def check(path: Path, remote: RemoteFile) -> None:
 def find(remote: RemoteFile) -> Path | None:
     """Where the file already lies, not yet verified: ``SRBENCH_DATA`` first, then the cache.
 
-    Below a folder of ``SRBENCH_DATA`` its path may lack leading folders, not its last one:
-    ``benchmarks/CelebA64/Final_G.pt`` is also found as ``CelebA64/Final_G.pt``.
+    A folder of ``SRBENCH_DATA`` may be the root of a copy, the folder above it, or one further
+    down: ``wasserstein2-benchmark/benchmarks/CelebA64/Final_G.pt`` is found below the folder as
+    ``CelebA64/Final_G.pt`` and ``any-name/CelebA64/Final_G.pt``, and in a folder ``CelebA64``.
     """
     parts = Path(remote.path).parts
     tails = [Path(*parts[first:]) for first in range(max(1, len(parts) - 1))]
-    places = [folder / tail for folder in data_dirs() for tail in tails]
-    return next((place for place in [*places, cache_dir() / remote.path] if place.is_file()), None)
+    places: list[Path] = []
+    for folder in data_dirs():
+        places += [folder / tail for tail in tails]
+        if len(parts) > 1 and folder.name == parts[-2]:
+            places.append(folder / parts[-1])
+        if folder.is_dir():
+            places += [below / tail for below in sorted(folder.iterdir()) if below.is_dir()
+                       for tail in tails]
+    places.append(cache_dir() / remote.path)
+    return next((place for place in places if place.is_file()), None)
 
 
 def ensure(remote: RemoteFile, *, progress: Progress | None = None, fetch: bool = True) -> Path:

@@ -338,3 +338,19 @@ class TestAtomicWrites:
                                                                replaced(self, to))[1])
         files.atomic_write(tmp_path / "a", b"x")
         assert order == [".tmp", "rename", "folder"]
+
+
+@pytest.mark.parametrize("place", [
+    "bench/pair/G.pt", "pair/G.pt", "a-copy/pair/G.pt", "a-copy/bench/pair/G.pt"])
+def test_a_users_copy_is_found_from_its_root_from_above_and_from_below(tmp_path, monkeypatch,
+                                                                        remote, place):
+    target = tmp_path / place
+    target.parent.mkdir(parents=True)
+    target.write_bytes(CONTENT)
+    monkeypatch.setenv("SRBENCH_DATA", str(tmp_path))
+    assert ensure(remote, fetch=False) == target
+    monkeypatch.setenv("SRBENCH_DATA", str(target.parent))
+    assert ensure(remote, fetch=False) == target
+    monkeypatch.setenv("SRBENCH_DATA", str(tmp_path / "absent"))
+    with pytest.raises(DownloadError):
+        ensure(remote, fetch=False)

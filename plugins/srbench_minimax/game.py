@@ -5,25 +5,26 @@ Legend: T = the map, f = the potential or critic, x ~ P (low resolution), y ~ Q 
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler
 
 from srbench import Field, Method, Parameters, Skipped
-from srbench.errors import CorruptFile
-from srbench.networks.loading import load_strict, read_checkpoint, strip_prefix
 from srbench.networks.resnet import ResNetPotential
 from srbench.networks.unet import UNet
 from srbench.networks.vectors import Activation, VectorMap, VectorPotential
+from srbench_minimax.checkpoints import read_map
 
 if TYPE_CHECKING:
     from srbench.training import Training
 
 OFFICIAL = "official"  # value of ``pretrained`` that stands for the authors' published weights
-OFFICIAL_PREFIX = "1."  # the released map is Sequential(reshape, UNet, flatten)
 WIDTH_GROWTH = 8  # filters_max / filters of the released potential: 512 / 64
 
 
@@ -48,6 +49,9 @@ class MinimaxParameters(Parameters):
         Slope that the Kaiming fan-out initialisation of f assumes; None keeps PyTorch's defaults.
     residual : bool
         T(x) = x + network(x), started at the identity, instead of T(x) = network(x).
+    map_average : float
+        Decay of the moving average of T's weights that is validated and evaluated in T's place; 0
+        evaluates T itself, as paper and code do.
     hidden, depth, activation
         Perceptrons of both networks (vectors).
     pretrained : str
@@ -67,6 +71,7 @@ class MinimaxParameters(Parameters):
     potential_filters: int = Field(64, ge=1)
     potential_slope: float | None = Field(0.0, ge=0)
     residual: bool = False
+    map_average: float = Field(0.0, ge=0, lt=1)
     hidden: int = Field(128, ge=1)
     depth: int = Field(3, ge=0)
     activation: Activation = "celu"
@@ -128,11 +133,44 @@ class MinimaxMethod(Method):
             )
         if self.residual:
             start_at_zero(self.network)
+        self._seen_by_potential = False
+        self.average: nn.Module | None = None
+        if p.map_average and not p.pretrained:
+            self.average = copy.deepcopy(self.network).requires_grad_(requires_grad=False)
 
     def forward(self, lr: Tensor) -> Tensor:
-        """Map ``lr`` of shape (N, 3, h, w) or (N, d) to T(lr) of the same shape."""
-        moved: Tensor = self.network(lr)
+        """Map ``lr`` of shape (N, 3, h, w) or (N, d) to T(lr) of the same shape.
+
+        In eval mode this is the averaged map, where ``map_average`` asks for one.
+        """
+        averaged = not self.training and not self._seen_by_potential
+        network = self.average if averaged and self.average is not None else self.network
+        moved: Tensor = network(lr)
         return lr + moved if self.residual else moved
+
+    @contextmanager
+    def seen_by_potential(self) -> Iterator[None]:
+        """T as f is trained against it: itself, in eval mode, without gradients."""
+        self.eval()
+        self._seen_by_potential = True
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            self._seen_by_potential = False
+
+    @torch.no_grad()
+    def update_average(self) -> None:
+        """Move the averaged map, its BatchNorm statistics too, towards T after a step of T."""
+        if self.average is None:
+            return
+        weight = 1 - self.params.map_average
+        own = self.network.state_dict().values()
+        for average, value in zip(self.average.state_dict().values(), own, strict=True):
+            if average.is_floating_point():
+                average.lerp_(value, weight)
+            else:
+                average.copy_(value)
 
     def official_file(self) -> Path:
         """Path of the authors' published weights for these parameters, fetched and verified."""
@@ -169,7 +207,7 @@ class MinimaxMethod(Method):
         """Create f, both optimisers and their schedules, all of them kept for a resume."""
         p = self.params
         f = training.track(potential=self.build_potential())
-        map_optimizer = training.track(map_optimizer=self.adam(self, p.lr_map))
+        map_optimizer = training.track(map_optimizer=self.adam(self.network, p.lr_map))
         f_optimizer = training.track(potential_optimizer=self.adam(f, p.lr_potential))
         schedules = []
         if p.lr_decay != "none":
@@ -202,36 +240,3 @@ def start_at_zero(network: nn.Module) -> None:
     layers = [m for m in network.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
     for parameter in layers[-1].parameters():
         nn.init.zeros_(parameter)
-
-
-def read_map(path: Path) -> UNet:
-    """Load T from a checkpoint in the authors' layout.
-
-    Parameters
-    ----------
-    path : Path
-        State dict of a `UNet`, its keys bare or behind ``1.``; the width is that of
-        ``outc.conv.weight``, shape (3, base, 1, 1).
-
-    Raises
-    ------
-    CorruptFile
-        If it is not the state dict of a UNet, naming the first entry that differs.
-    MissingWeights
-        If there is no such file.
-    """
-    state = read_checkpoint(path)
-    if not isinstance(state, dict) or not all(isinstance(key, str) for key in state):
-        raise CorruptFile(f"{path} holds a {type(state).__name__}, not the state dict of a UNet")
-    bare: dict[str, Any] = strip_prefix(state, OFFICIAL_PREFIX)
-    head = bare.get("outc.conv.weight")
-    if not isinstance(head, Tensor) or head.ndim != 4:
-        first = next(iter(state), "nothing")
-        raise CorruptFile(
-            f"{path} is not a checkpoint of the map: it has no '1.outc.conv.weight' of shape "
-            f"(3, base, 1, 1); its first entry is {first!r}",
-            hint="give the file of T, not that of the potential or of an optimizer",
-        )
-    network = UNet(head.shape[1])
-    load_strict(network, bare)
-    return network

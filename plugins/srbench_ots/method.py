@@ -9,8 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import torch
-
 from srbench import Field
 from srbench.files import ensure, read_manifest
 from srbench.networks.adversarial import mse_cost, potential_gap
@@ -125,8 +123,7 @@ class OTS(MinimaxMethod):
         """One step of f on ``L_f``, against T in eval mode: BatchNorm with running statistics."""
         n = self.params.batch_size
         x, y = training.lr(n), training.hr(n)
-        self.eval()
-        with torch.no_grad():
+        with self.seen_by_potential():
             mapped = self(x)
         gap = potential_gap(players.f, mapped, y)
         step.minimize(-gap, players.potential_optimizer)
@@ -140,4 +137,5 @@ class OTS(MinimaxMethod):
         cost = mse_cost(x, mapped)
         loss = self.params.cost_factor * cost - players.f(mapped).mean()
         step.minimize(loss, players.map_optimizer)
+        self.update_average()
         step.log(loss_map=loss, cost=cost)

@@ -9,8 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
-
 from srbench import Field
 from srbench.errors import ParameterError
 from srbench.files import ensure, read_manifest
@@ -135,8 +133,7 @@ class WGANGP(MinimaxMethod):
         """One step of f on ``mean f(T(x)) - mean f(y) + gp_weight GP``, T in eval mode."""
         n = self.params.batch_size
         x, y = training.lr(n), training.hr(n)
-        self.eval()
-        with torch.no_grad():
+        with self.seen_by_potential():
             mapped = self(x)
         gap = potential_gap(players.f, mapped, y)
         points = interpolate(mapped, y, interpolation_weights(y))
@@ -153,4 +150,5 @@ class WGANGP(MinimaxMethod):
         cost = mse_cost(x, mapped)
         loss = self.params.lam * cost - players.f(mapped).mean()
         step.minimize(loss, players.map_optimizer)
+        self.update_average()
         step.log(loss_map=loss, cost=cost)

@@ -175,3 +175,55 @@ def test_what_cannot_be_done_is_refused():
         OTS(OTSParams.resolve("quick", "image", {}), wide).build_potential()
     with pytest.raises(ParameterError, match="cost='vgg'"):
         OTSParams.resolve("quick", "image", {"cost": "vgg"})
+
+
+class TestTheAveragedMap:
+    """``map_average``: what is evaluated is the moving average of T, what is trained is T."""
+
+    def averaged(self, decay: float, **given):
+        params = OTSParams.resolve("quick", "image", {**TINY, "map_average": decay, **given})
+        shape = (3, 32, 32)
+        return OTS(params, Problem(domain="image", lr_shape=shape, hr_shape=shape))
+
+    def test_follows_the_weights_and_the_statistics_by_its_decay(self):
+        method = self.averaged(0.75)
+        before = {name: value.clone() for name, value in method.average.state_dict().items()}
+        with torch.no_grad():
+            for value in method.network.state_dict().values():
+                value += 4
+        method.update_average()
+        for name, value in method.average.state_dict().items():
+            moved = value - before[name]
+            whole = not value.is_floating_point()  # num_batches_tracked is taken over
+            assert torch.allclose(moved.double(), torch.full_like(moved, 4 if whole else 1).double(),
+                                  atol=1e-5), name
+
+    def test_is_served_in_eval_mode_only_and_never_shown_to_the_potential(self):
+        method = self.averaged(0.5)
+        with torch.no_grad():
+            method.network.outc.conv.bias += 1
+        x = torch.zeros(2, 3, 32, 32)
+        method.eval()
+        assert torch.equal(method(x), x + method.average(x))
+        with method.seen_by_potential():
+            assert torch.equal(method(x), x + method.network(x))
+            assert not method.training
+        assert torch.equal(method(x), x + method.average(x))
+        method.train()
+        assert not torch.equal(method(x), x + method.average(x))
+
+    def test_is_not_there_by_default_and_not_in_the_published_presets(self):
+        for preset in ("paper", "code"):
+            assert OTSParams.resolve(preset, "image", {}).map_average == 0
+        assert self.averaged(0.0).average is None
+
+    def test_changes_nothing_in_the_training_and_adds_no_trainable_values(self):
+        dataset = GaussianPair()
+        given = {**FAST, "iterations": 40, "map_average": 0.9}
+        method, result = train(OTS, dataset, **given)
+        plain, _ = train(OTS, dataset, **{**given, "map_average": 0.0})
+        # The average changes nothing in the training of T itself.
+        for name, value in plain.network.state_dict().items():
+            assert torch.equal(value, method.network.state_dict()[name]), name
+        assert result.parameters == sum(p.numel() for p in plain.parameters())
+        assert l2_uvp(method, dataset) != l2_uvp(plain, dataset)
