@@ -5,6 +5,10 @@ from __future__ import annotations
 from srbench.registry.hookspecs import hookimpl
 from srbench.registry.infos import MetricInfo
 
+PAPER = (
+    "Gazdieva et al., An Optimal Transport Perspective on Unpaired Image Super-Resolution, 2022"
+)
+
 L2_UVP = MetricInfo(
     name="l2-uvp",
     title="L2-UVP",
@@ -24,7 +28,7 @@ L2_UVP_OFFICIAL = MetricInfo(
     decimals=2,
     summary="L2-UVP as the released notebooks run it: BatchNorm in train mode, batches of ten.",
     load="srbench.evaluation.l2_uvp:L2UVPOfficial",
-    paper="Gazdieva et al., Unpaired Image Super-Resolution with Optimal Transport Maps, 2022",
+    paper=PAPER,
     url="https://arxiv.org/abs/2202.01116",
 )
 COSINE = MetricInfo(
@@ -97,7 +101,7 @@ PALETTE = MetricInfo(
     decimals=4,
     summary="Variance of the RGB cloud of 1024 random pixels, to be read against the HR images'.",
     load="srbench.evaluation.palette:PaletteVariance",
-    paper="Gazdieva et al., Unpaired Image Super-Resolution with Optimal Transport Maps, 2022",
+    paper=PAPER,
     url="https://arxiv.org/abs/2202.01116",
 )
 PALETTE_NOTEBOOK = MetricInfo(
@@ -107,7 +111,7 @@ PALETTE_NOTEBOOK = MetricInfo(
     decimals=4,
     summary="Palette variance as the released notebook draws it: first 20 images, channels apart.",
     load="srbench.evaluation.palette:PaletteVarianceNotebook",
-    paper="Gazdieva et al., Unpaired Image Super-Resolution with Optimal Transport Maps, 2022",
+    paper=PAPER,
     url="https://arxiv.org/abs/2202.01116",
 )
 

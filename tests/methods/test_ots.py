@@ -195,8 +195,8 @@ class TestTheAveragedMap:
         for name, value in method.average.state_dict().items():
             moved = value - before[name]
             whole = not value.is_floating_point()  # num_batches_tracked is taken over
-            assert torch.allclose(moved.double(), torch.full_like(moved, 4 if whole else 1).double(),
-                                  atol=1e-5), name
+            expected = torch.full_like(moved, 4 if whole else 1).double()
+            assert torch.allclose(moved.double(), expected, atol=1e-5), name
 
     def test_is_served_in_eval_mode_only_and_never_shown_to_the_potential(self):
         method = self.averaged(0.5)
