@@ -197,7 +197,7 @@ def table(times: dict[str, Times], draws: Times, options: argparse.Namespace) ->
     steps: int = options.inner_steps
     x, y = (median(draws[part]) for part in ("draw of x", "draw of y"))
     fresh = (1 + steps) * x + y
-    share = min(1.0, BLOCK / (REFRESH * options.batch))
+    share = 1 / REFRESH  # as the presets: 64 new samples for every 16 batches of 64 drawn
 
     def iteration(parts: Times) -> float:
         return median(parts["f step"]) + steps * median(parts["T step"])
@@ -217,7 +217,8 @@ def table(times: dict[str, Times], draws: Times, options: argparse.Namespace) ->
                      f"| {measured} |")
     lines.append("")
     lines.append(f"One draw of {options.batch}: x {x:.3f} s, y {y:.3f} s. \"pool refreshed\" adds "
-                 f"{share:.2f} of the fresh draws (64 samples every {REFRESH} batches); these and "
+                 f"1/{REFRESH} of the fresh draws (each sample is drawn {REFRESH} times on average); "
+                 "these and "
                  "\"all draws fresh\" are sums of measured parts, draws in fp32.")
     return lines
 

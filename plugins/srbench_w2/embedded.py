@@ -18,13 +18,14 @@ from pathlib import Path
 import numpy as np
 import skimage
 import torch
-from skimage.io import imread
+from PIL import Image
 from torch import Tensor
 
-from srbench.errors import DataError
+from srbench.errors import CorruptFile, DataError
 from srbench_w2.potential import BlurPotential, BlurSettings
 
 NOISE = 0.01
+REINSTALL = "pip install --force-reinstall 'scikit-image>=0.24'"
 COVERAGE = 128  # a crop shows this many pixels of a photograph, whatever its own size
 # PNG only: every decoder returns the same bytes, so the fingerprint is the same everywhere.
 PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "ihc.png", "motorcycle_left.png")
@@ -51,13 +52,24 @@ def read_photographs(factor: int) -> list[np.ndarray]:
     ------
     DataError
         If the installed scikit-image does not carry one of them.
+    CorruptFile
+        If one of them is no whole image.
     """
     folder = Path(skimage.__file__).parent / "data"
     absent = [name for name in PHOTOGRAPHS if not (folder / name).is_file()]
     if absent:
         raise DataError(f"scikit-image {version('scikit-image')} carries no {', '.join(absent)}",
-                        hint="pip install --force-reinstall 'scikit-image>=0.24'")
-    return [shrink(np.asarray(imread(folder / name))[..., :3], factor) for name in PHOTOGRAPHS]
+                        hint=REINSTALL)
+    return [shrink(read_photograph(folder / name), factor) for name in PHOTOGRAPHS]
+
+
+def read_photograph(path: Path) -> np.ndarray:
+    """Read one image as (H, W, 3) uint8; a truncated one is an error, never a grey edge."""
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError) as error:  # Pillow's errors for damaged files
+        raise CorruptFile(f"{path} is no whole image: {error}", hint=REINSTALL) from error
 
 
 class Photographs:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,8 @@ import click
 from srbench.cli.request import make_request, merge_config
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from srbench.plan import Cell, Request
     from srbench.registry.catalog import Catalog
     from srbench.results.record import Record
@@ -78,6 +81,8 @@ def command(**options: Any) -> None:
     say_plan(cells, done, request, catalog)
     if options["dry_run"]:
         return
+    if options["rerun"]:
+        forget_training(store, finished_before(store, cells))
     store.write_plan(plan_id, plan_document(plan_id, cells))
     records = run_all(cells, done, store, given, as_json=options["as_json"])
     conclude(records, store, plan_id, as_json=options["as_json"])
@@ -88,6 +93,12 @@ def finished_before(store: Store, cells: list[Cell]) -> dict[str, Record]:
     found = {cell.key: store.read(cell.key) for cell in cells}
     return {key: record for key, record in found.items()
             if record is not None and record.outcome.status == "ok"}
+
+
+def forget_training(store: Store, keys: Iterable[str]) -> None:
+    """Remove checkpoints of finished cells, from which nothing would be trained again."""
+    for key in keys:
+        shutil.rmtree(store.cell_folder(key) / "checkpoint", ignore_errors=True)
 
 
 def plan_document(plan_id: str, cells: list[Cell]) -> dict[str, Any]:
@@ -144,11 +155,11 @@ def conclude(records: list[Record], store: Store, plan_id: str, *, as_json: bool
     """Show the table, build the page, say how to go on, and exit with the run's code."""
     from srbench.boards.build import build_board
     from srbench.cli.console import stderr
-    from srbench.cli.show import results_tables
+    from srbench.cli.tables import results_tables
     from srbench.results.record import Status
 
     console = stderr()
-    for table in results_tables(records, store.runs):
+    for table in results_tables(records, store.runs, width=console.width):
         console.print(table)
     page = build_board(records, store.runs / "boards" / plan_id, runs=store.runs)
     if not as_json:

@@ -10,12 +10,9 @@ import click
 
 from srbench.cli.console import output
 from srbench.cli.exits import ExitCode
+from srbench.cli.tables import results_tables
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-    from rich.table import Table as RichTable
-
-    from srbench.boards.board import Board, Column, Entry, Row, Table
     from srbench.results.record import Record
     from srbench.results.store import Invalid, Store
 
@@ -102,97 +99,5 @@ def show(records: Sequence[Record], invalid: Sequence[Invalid], runs: Path,
             "invalid": [{"path": str(broken.path), "reason": broken.reason}
                         for broken in invalid]})
     else:
-        for part in results_tables(records, runs):
+        for part in results_tables(records, runs, width=output().stdout.width):
             output().stdout.print(part)
-
-
-def results_tables(records: Sequence[Record],
-                   runs: Path | None = None) -> list[RenderableType]:
-    """Tables of records for a rich console, one for each dataset title and preset.
-
-    Parameters
-    ----------
-    records : sequence of Record
-        Of any datasets and presets.
-    runs : Path, optional
-        The runs folder they are from, named in front of the paths of logs.
-
-    Returns
-    -------
-    list of renderables
-        For each board its notice, its table, why values are missing, and the cells that are not
-        ok. Names of plugins are never read as markup.
-    """
-    from srbench.boards.table import make_boards
-
-    return [part for board in make_boards(records) for part in _board_parts(board, runs)]
-
-
-def _board_parts(board: Board, runs: Path | None) -> list[RenderableType]:
-    from rich.text import Text
-
-    parts: list[RenderableType] = []
-    if board.notice:
-        parts.append(Text(f"NOTE  {_clean(board.notice)}\n", style="bold yellow"))
-    if board.final.rows:
-        parts.append(_table(board))
-    else:
-        parts.append(Text(f"{_clean(board.title)}, preset {board.preset}: no cell finished"))
-    for number, gap in enumerate(board.final.gaps, 1):
-        remedy = f"; to mend it: {gap.remedy}" if gap.remedy else ""
-        parts.append(Text(_clean(f"[{number}] {board.final.missing(gap)}: {gap.why}{remedy}"),
-                          style="dim"))
-    for failure in board.failures:
-        parts.append(Text(_clean(f"{failure.status}: {failure.label}, seed {failure.seed}: "
-                                 f"{failure.reason or 'no reason was recorded'}  "
-                                 f"log: {runs / failure.log if runs else failure.log}"),
-                          style="red"))
-    if board.superseded:
-        parts.append(Text(f"{board.superseded} older records of the same cells are left out",
-                          style="dim"))
-    return [*parts, Text()]
-
-
-def _table(board: Board) -> RichTable:
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    title = Text(_clean(f"{board.title}, preset {board.preset}"), style="bold")
-    shown = RichTable(title=title, title_justify="left", box=None, pad_edge=False,
-                      header_style="dim")
-    shown.add_column("method", overflow="fold")
-    for column in board.final.columns:
-        shown.add_column(Text(_clean(_header(column))), justify="right")
-    for heading in ("seeds", "training s", "parameters"):
-        shown.add_column(heading, justify="right")
-    for row in board.final.rows:
-        shown.add_row(*_cells(row, board.final))
-    return shown
-
-
-def _cells(row: Row, table: Table) -> list[RenderableType]:
-    from rich.text import Text
-
-    flags = f" ({', '.join(row.flags)})" if row.flags else ""
-    return [Text(_clean(row.label + flags)),
-            *(Text(_value(entry, column, row), style="bold" if entry.best else "")
-              for entry, column in zip(row.entries, table.columns, strict=True)),
-            str(row.seeds), f"{row.seconds_fit:,.1f}", f"{row.parameters:,.0f}"]
-
-
-def _header(column: Column) -> str:
-    unit = f" {column.unit}" if column.unit else ""
-    return f"{column.title}{unit} {column.arrow}"
-
-
-def _value(entry: Entry, column: Column, row: Row) -> str:
-    if entry.mean is None:
-        return f"– [{entry.gap}]"
-    deviation = "" if entry.sd is None else f" ± {column.show(entry.sd)}"
-    fewer = "" if entry.seeds == row.seeds else f" ({entry.seeds} of {row.seeds})"
-    return column.show(entry.mean) + deviation + fewer
-
-
-def _clean(text: str) -> str:
-    """Replace control characters, which could steer the terminal."""
-    return "".join(letter if letter.isprintable() else "�" for letter in text)

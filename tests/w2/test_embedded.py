@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import skimage
 import torch
 from PIL import Image
+from skimage.io import imread
 
-from srbench.errors import DataError
+from srbench.errors import CorruptFile, DataError
 from srbench.evaluation.transport import l2_uvp, total_variance
 from srbench_w2 import embedded
 from srbench_w2.embedded import (
@@ -185,3 +188,20 @@ class TestFingerprint:
         for name, photograph in zip(PHOTOGRAPHS, read_photographs(1), strict=True):
             decoded = Image.open(io.BytesIO((folder / name).read_bytes())).convert("RGB")
             assert np.array_equal(np.asarray(decoded), photograph)
+
+
+@pytest.mark.parametrize("damage", [lambda whole: whole[: len(whole) // 2], lambda whole: b"",
+                                    lambda whole: b"<html>not an image</html>",
+                                    lambda whole: whole[:200] + bytes(400) + whole[600:]])
+def test_a_damaged_photograph_is_named(tmp_path, damage):
+    whole = (Path(skimage.__file__).parent / "data" / "coffee.png").read_bytes()
+    path = tmp_path / "coffee.png"
+    path.write_bytes(damage(whole))
+    with pytest.raises(CorruptFile, match="coffee.png is no whole image") as caught:
+        embedded.read_photograph(path)
+    assert "pip install --force-reinstall" in caught.value.hint
+
+
+def test_photographs_are_read_as_scikit_image_reads_them():
+    path = Path(skimage.__file__).parent / "data" / "coffee.png"
+    assert (embedded.read_photograph(path) == imread(path)[..., :3]).all()
