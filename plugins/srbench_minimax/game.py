@@ -133,7 +133,7 @@ class MinimaxMethod(Method):
             )
         if self.residual:
             start_at_zero(self.network)
-        self._seen_by_potential = False
+        self._itself = False
         self.average: nn.Module | None = None
         if p.map_average and not p.pretrained:
             self.average = copy.deepcopy(self.network).requires_grad_(requires_grad=False)
@@ -141,23 +141,27 @@ class MinimaxMethod(Method):
     def forward(self, lr: Tensor) -> Tensor:
         """Map ``lr`` of shape (N, 3, h, w) or (N, d) to T(lr) of the same shape.
 
-        In eval mode this is the averaged map, where ``map_average`` asks for one.
+        This is the averaged map, where ``map_average`` asks for one, but inside a training step.
         """
-        averaged = not self.training and not self._seen_by_potential
-        network = self.average if averaged and self.average is not None else self.network
+        network = self.network if self._itself or self.average is None else self.average
         moved: Tensor = network(lr)
         return lr + moved if self.residual else moved
+
+    @contextmanager
+    def itself(self) -> Iterator[None]:
+        """T itself in the place of its average, as a training step needs it."""
+        self._itself = True
+        try:
+            yield
+        finally:
+            self._itself = False
 
     @contextmanager
     def seen_by_potential(self) -> Iterator[None]:
         """T as f is trained against it: itself, in eval mode, without gradients."""
         self.eval()
-        self._seen_by_potential = True
-        try:
-            with torch.no_grad():
-                yield
-        finally:
-            self._seen_by_potential = False
+        with self.itself(), torch.no_grad():
+            yield
 
     @torch.no_grad()
     def update_average(self) -> None:

@@ -135,7 +135,8 @@ class OTS(MinimaxMethod):
         """One step of T, in train mode, on ``mean [c(x, T(x)) - f(T(x))]`` with fresh x."""
         x = training.lr(self.params.batch_size)
         self.train()
-        mapped = self(x)
+        with self.itself():
+            mapped = self(x)
         cost = mse_cost(x, mapped)
         loss = self.params.cost_factor * cost - players.f(mapped).mean()
         step.minimize(loss, players.map_optimizer)

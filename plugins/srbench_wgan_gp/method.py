@@ -148,7 +148,8 @@ class WGANGP(MinimaxMethod):
         """One step of T, in train mode, on ``lam c(x, T(x)) - mean f(T(x))`` with fresh x."""
         x = training.lr(self.params.batch_size)
         self.train()
-        mapped = self(x)
+        with self.itself():
+            mapped = self(x)
         cost = mse_cost(x, mapped)
         loss = self.params.lam * cost - players.f(mapped).mean()
         step.minimize(loss, players.map_optimizer)

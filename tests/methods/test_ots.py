@@ -158,7 +158,8 @@ def test_the_potential_starts_as_its_slope_says():
     problem = Problem(domain="image", lr_shape=(3, 16, 16), hr_shape=(3, 16, 16))
 
     def spread(slope):
-        params = OTSParams.resolve("quick", "image", {"potential_slope": slope})
+        given = {"potential_slope": slope, "potential_filters": 16}
+        params = OTSParams.resolve("quick", "image", given)
         return OTS(params, problem).build_potential().resnet[1].conv_0.weight.std().item()
 
     fan_out = 16 * 9
@@ -198,7 +199,7 @@ class TestTheAveragedMap:
             expected = torch.full_like(moved, 4 if whole else 1).double()
             assert torch.allclose(moved.double(), expected, atol=1e-5), name
 
-    def test_is_served_in_eval_mode_only_and_never_shown_to_the_potential(self):
+    def test_is_served_in_both_modes_and_never_inside_a_training_step(self):
         method = self.averaged(0.5)
         with torch.no_grad():
             method.network.outc.conv.bias += 1
@@ -209,8 +210,11 @@ class TestTheAveragedMap:
             assert torch.equal(method(x), x + method.network(x))
             assert not method.training
         assert torch.equal(method(x), x + method.average(x))
-        method.train()
-        assert not torch.equal(method(x), x + method.average(x))
+        method.train()  # as the released evaluation runs it: the averaged map, batch statistics
+        assert torch.equal(method(x), x + method.average(x))
+        with method.itself():
+            assert torch.equal(method(x), x + method.network(x))
+        assert torch.equal(method(x), x + method.average(x))
 
     def test_is_not_there_by_default_and_not_in_the_published_presets(self):
         for preset in ("paper", "code"):

@@ -197,7 +197,7 @@ def test_a_damaged_photograph_is_named(tmp_path, damage):
     whole = (Path(skimage.__file__).parent / "data" / "coffee.png").read_bytes()
     path = tmp_path / "coffee.png"
     path.write_bytes(damage(whole))
-    with pytest.raises(CorruptFile, match="coffee.png is no whole image") as caught:
+    with pytest.raises(CorruptFile, match=r"coffee\.png is no whole image") as caught:
         embedded.read_photograph(path)
     assert "pip install --force-reinstall" in caught.value.hint
 
