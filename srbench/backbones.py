@@ -135,8 +135,9 @@ def read_stored(path: Path, name: str) -> tuple[dict[str, Tensor], str]:
         with safe_open(path, "pt") as file:
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
             metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise CorruptFile(f"{path} is no safetensors file: {error}", hint=mend) from error
-    if content_hash(state) != metadata.get("content"):
+        content = content_hash(state)
+    except (SafetensorError, OSError, TypeError) as error:  # TypeError: bfloat16, never stored here
+        raise CorruptFile(f"{path} is no safetensors file of ours: {error}", hint=mend) from error
+    if content != metadata.get("content"):
         raise CorruptFile(f"the content of {path} is not what was stored", hint=mend)
     return state, metadata.get("origin", "unknown")

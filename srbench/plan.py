@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class Cell(BaseModel):
     """The unit that runs, fails, resumes and is stored; written to ``cell.json``."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True,
+                              ser_json_inf_nan="constants")  # a parameter may be infinite
 
     identity: Identity
     origin: Origin

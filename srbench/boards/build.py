@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from srbench.boards.board import Board
 from srbench.boards.finding import caution, finding
@@ -121,10 +122,11 @@ def page_names(boards: Iterable[Board]) -> list[str]:
     names: list[str] = []
     for board in boards:
         name = re.sub(r"[^a-z0-9.]+", "-", f"{board.title}-{board.preset}".lower()).strip("-.")
+        name = name[:120]
         if not name or name == "index" or name in names:
             digest = hashlib.sha256(f"{board.title}\0{board.preset}".encode()).hexdigest()
             name = f"{name or 'board'}-{digest[:8]}"
-        names.append(name[:120])
+        names.append(name)
     return names
 
 
@@ -145,7 +147,7 @@ def log_linker(runs: Path, out: Path) -> Callable[[str], str]:
     """Return the function that turns a path below ``runs`` into a link from ``out``."""
     def link(log: str) -> str:
         path = runs / log
-        return Path(os.path.relpath(path, out)).as_posix() if path.is_file() else ""
+        return quote(Path(os.path.relpath(path, out)).as_posix()) if path.is_file() else ""
 
     return link
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from srbench.boards.board import Board, Column, Row
+from srbench.boards.table import badness
 
 SUPERLATIVES = {"lower": "lowest", "higher": "highest", "target": "nearest to the HR images'"}
 
@@ -17,7 +20,8 @@ def finding(board: Board) -> str:
     """
     cells = len(board.records)
     table = board.final
-    ranked = [row for row in table.rows if row.entries and row.entries[0].mean is not None]
+    ranked = [row for row in table.rows
+              if row.entries and math.isfinite(badness(row, table.columns, 0))]
     if not table.rows:
         return f"No cell finished: {cells} of {cells} ended without a result."
     if not ranked:

@@ -65,7 +65,8 @@ def make_gallery(records: Sequence[Record], cells: Path) -> Gallery | None:
     sources = [("LR input", "lr", folders[0]),
                *((f"{label}, seed {seed[label]}", "prediction", shown[label][1])
                  for label in labels), ("HR target", "hr", folders[0])]
-    available = sum((folders[0] / f"hr_{index}.png").is_file() for index in range(ROWS))
+    available = max(index + 1 for kind in ("hr", "prediction") for index in range(ROWS)
+                    if (folders[0] / f"{kind}_{index}.png").is_file())
     rows: list[tuple[Picture, ...]] = []
     size = 0
     for index in range(available):
@@ -119,7 +120,10 @@ def crop_box(size: tuple[int, int], hr_size: tuple[int, int]) -> tuple[int, int,
 
 
 def _crop_words(folder: Path) -> str:
-    width, height = open_rgb(folder / "hr_0.png").size
+    try:
+        width, height = open_rgb(folder / "hr_0.png").size
+    except OSError:  # absent, or not an image: its row says so
+        return f"at most {SIDE} x {SIDE} px of the centre"
     if max(width, height) <= SIDE:
         return f"whole images of {width} x {height} px"
     return f"the central {SIDE} x {SIDE} px of {width} x {height}"

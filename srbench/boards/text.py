@@ -58,7 +58,7 @@ def board_latex(board: Board) -> str:
              _line(["Method", *(_latex_header(column) for column in columns)]), r"\midrule"]
     lines += [_latex_row(row, columns) for row in board.final.rows]
     lines += [r"\bottomrule", r"\end{tabular}"]
-    lines.insert(0, f"% {board.title}, preset {board.preset}".replace("\n", " "))
+    lines.insert(0, " ".join(f"% {board.title}, preset {board.preset}".split()))
     return "\n".join(lines) + "\n"
 
 

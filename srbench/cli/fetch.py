@@ -11,7 +11,7 @@ import click
 
 from srbench.cli.console import output
 from srbench.cli.options import plugin_option
-from srbench.errors import UsageError
+from srbench.errors import SrbenchError, UsageError
 
 if TYPE_CHECKING:
     from srbench.download import Progress
@@ -99,7 +99,11 @@ def _show_list(plugins: tuple[Path, ...]) -> None:
     rows = [(f"weights {name}", "here" if here else "missing", known,
              f"srbench fetch weights {name}") for name, here, known, _ in weights.status()]
     for name, entry in discover(plugins).datasets.items():
-        cls = entry.load()
+        try:
+            cls = entry.load()
+        except SrbenchError as error:
+            rows.append((name, "unusable", error.message, error.hint))
+            continue
         if not hasattr(cls, "fetch"):
             continue
         params = cls.Params.resolve("paper", "", entry.info.fixed)

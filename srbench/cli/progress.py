@@ -64,7 +64,6 @@ class RunProgress:
         self._console, self._total, self._finished = console, total, done
         self._tasks: dict[str, TaskID] = {}
         self._last_line: dict[str, float] = {}
-        self._phase: dict[str, str] = {}
         self._bars = Progress(
             SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24),
             MofNCompleteColumn(), TextColumn("{task.fields[note]}"), TimeElapsedColumn(),
@@ -94,8 +93,7 @@ class RunProgress:
             self._say(f"start  {cell.name}")
 
     def _on_phase(self, cell: Cell, event: dict[str, Any]) -> None:
-        self._phase[cell.key] = str(event["phase"])
-        self._bars.update(self._tasks[cell.key], note=str(event["phase"]))
+        self._bars.update(self._tasks[cell.key], note=str(event.get("phase", "")))
 
     def _on_progress(self, cell: Cell, event: dict[str, Any]) -> None:
         steps, step = event.get("steps"), event.get("step", 0)

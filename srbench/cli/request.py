@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ CONFIG_KEYS = ("methods", "dataset", "seeds", "preset", "set", "precision", "dev
                "metrics", "runs", "jobs", "timeout", "threads", "plugin")
 PRESETS = ("quick", "paper", "code")
 PRECISIONS = ("fp32", "bf16")
+SEEDS = re.compile(r"([0-9]+)(?:-([0-9]+))?")
+WORDS = ("preset", "precision", "device", "budget", "runs")
 
 
 def merge_config(options: dict[str, Any]) -> dict[str, Any]:
@@ -24,7 +27,7 @@ def merge_config(options: dict[str, Any]) -> dict[str, Any]:
     Raises
     ------
     UsageError
-        If the file cannot be read.
+        If the file cannot be read or a value is of the wrong kind.
     UnknownName
         If it holds an unknown key.
     """
@@ -41,26 +44,34 @@ def merge_config(options: dict[str, Any]) -> dict[str, Any]:
     for key, value in document.items():
         if key not in CONFIG_KEYS:
             raise UnknownName(f"option in {path}", key, CONFIG_KEYS)
+        _check_kind(path, key, value)
         if not given.get(key):
             given[key] = _from_toml(key, value)
     return given
 
 
+def _check_kind(path: Path, key: str, value: Any) -> None:
+    """Refuse a TOML value that the command line would refuse."""
+    if key in WORDS and not isinstance(value, str):
+        raise UsageError(f"{path}: {key} = {value!r} must be a text in quotes")
+    if key in ("jobs", "threads") and (type(value) is not int or value < 1):
+        raise UsageError(f"{path}: {key} = {value!r} must be a whole number of at least 1")
+    if key == "timeout" and (type(value) not in (int, float) or not value > 0):
+        raise UsageError(f"{path}: timeout = {value!r} must be a number of seconds above 0")
+
+
 def _from_toml(key: str, value: Any) -> Any:
     """TOML value -> what the command line would have given."""
+    from srbench.spec import format_value
+
     if key == "set" and isinstance(value, dict):
-        return [f"{name}.{inner}={_toml_text(item)}" for name, table in value.items()
+        return [f"{name}.{inner}={format_value(item)}" for name, table in value.items()
                 for inner, item in table.items()]
     if key in ("seeds", "metrics") and isinstance(value, list):
         return ",".join(str(item) for item in value)
     if key in ("methods", "dataset", "plugin", "set"):
         return [str(item) for item in value] if isinstance(value, list) else [str(value)]
     return value
-
-
-def _toml_text(value: Any) -> str:
-    """A TOML scalar in the grammar of specs."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def make_request(given: dict[str, Any]) -> Request:
@@ -106,11 +117,12 @@ def parse_seeds(text: str) -> list[int]:
     """
     seeds: list[int] = []
     for part in text.split(","):
-        first, _, last = part.strip().partition("-")
-        if not first.isdigit() or (last and not last.isdigit()):
+        found = SEEDS.fullmatch(part.strip())
+        span = found and range(int(found[1]), int(found[2] or found[1]) + 1)
+        if not span:
             raise UsageError(f"--seeds {text}: {part.strip()!r} is not a seed",
                              hint="--seeds 0,1,2 or --seeds 0-4")
-        seeds += range(int(first), int(last or first) + 1)
+        seeds += span
     return list(dict.fromkeys(seeds))
 
 

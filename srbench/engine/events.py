@@ -8,6 +8,8 @@ import os
 from typing import Any
 
 ENVIRONMENT = "SRBENCH_EVENTS_FD"
+OF_CELLS = ("phase", "progress", "validation", "checkpoint", "done")
+LONGEST = 1 << 20  # bytes of a line; no event comes near it
 
 
 class EventWriter:
@@ -46,15 +48,17 @@ class EventReader:
         self._buffer = b""
 
     def feed(self, data: bytes) -> list[dict[str, Any]]:
-        """Take bytes from the pipe; a line that is no JSON object is dropped.
+        """Take bytes from the pipe; a line that is no event of a cell is dropped.
 
         A cell is foreign code and may write to any descriptor, so nothing is assumed.
         """
         *lines, self._buffer = (self._buffer + data).split(b"\n")
+        if len(self._buffer) > LONGEST:
+            self._buffer = b""
         events: list[dict[str, Any]] = []
         for line in lines:
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(ValueError, RecursionError):  # the latter: "[[[[..."
                 event = json.loads(line)
-                if isinstance(event, dict):
+                if isinstance(event, dict) and event.get("event") in OF_CELLS:
                     events.append(event)
         return events

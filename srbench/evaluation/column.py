@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Protocol
 
-from srbench.api.metric import Metric
+from srbench.api.metric import Metric, Score
 from srbench.errors import PluginError, SrbenchError
 from srbench.results.record import MetricValue
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from srbench.api.metric import EvaluationContext, Score
+    from srbench.api.metric import EvaluationContext
     from srbench.registry.infos import MetricInfo
 
     Result = TypeVar("Result")
@@ -96,9 +96,7 @@ class Column:
         """Compute the score and return what the record keeps of it."""
         metric = self.metric
         if metric is not None and self.live:
-            self.score = self._attempt(metric.compute)
-        if self.score is not None and not math.isfinite(self.score.value):
-            self.withdraw(f"the metric gave {self.score.value!r}")
+            self.score = self._attempt(lambda: _scored(metric))
         return self._value(self.score if self.unavailable is None else None)
 
     def _value(self, score: Score | None) -> MetricValue:
@@ -126,6 +124,16 @@ class Column:
         except Exception as error:  # a plugin's arbitrary code: its fault must not cost the cell
             self.withdraw(f"the metric failed with {type(error).__name__}: {error}")
         return None
+
+
+def _scored(metric: Metric) -> Score:
+    """Compute a metric's score and check that it is one, with a finite value."""
+    score = metric.compute()
+    if not isinstance(score, Score):
+        raise PluginError(f"the metric gave a {type(score).__name__}, no srbench.Score")
+    if not math.isfinite(score.value):
+        raise SrbenchError(f"the metric gave {score.value!r}")
+    return score
 
 
 def _build(kind: type[Metric], context: EvaluationContext) -> Metric:

@@ -67,7 +67,10 @@ def installed_sources() -> list[Source]:
 
 def _of_distribution(distribution: metadata.Distribution) -> list[Source]:
     """Return the plugins of one distribution; damaged metadata is a fault, not a stop."""
-    text = distribution.read_text("entry_points.txt") or ""
+    try:
+        text = distribution.read_text("entry_points.txt") or ""
+    except UnicodeDecodeError as error:  # its bytes still tell whether it has plugins
+        text = error.object.decode(errors="replace")
     if f"[{PROJECT}]" not in text:
         return []
     # Which exceptions a damaged file leads to differs between versions of Python.

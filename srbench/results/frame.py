@@ -97,7 +97,8 @@ def column_names(records: Sequence[Record], *, block: Block = "final",
                  ) -> dict[tuple[str, str], str]:
     """Map (metric, protocol id) to a column name, in order of first appearance.
 
-    A metric's own name where one protocol id occurs, ``metric (protocol)`` where two do.
+    A metric's own name where one protocol id occurs, ``metric (protocol)`` where two do, or where
+    the name is that of one of `FACTS`.
     """
     protocols: dict[str, list[str]] = {}
     for record in records:
@@ -105,8 +106,8 @@ def column_names(records: Sequence[Record], *, block: Block = "final",
             known = protocols.setdefault(name, [])
             if metric.protocol not in known:
                 known.append(metric.protocol)
-    return {(name, protocol): name if len(known) == 1 else f"{name} ({protocol})"
-            for name, known in protocols.items() for protocol in known}
+    return {(name, protocol): name if len(known) == 1 and name not in FACTS
+            else f"{name} ({protocol})" for name, known in protocols.items() for protocol in known}
 
 
 def newest(records: Sequence[Record]) -> list[Record]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Self
 
 from srbench.errors import UsageError
@@ -59,7 +60,9 @@ class Budget:
         return max(by_steps, by_time)
 
     def __str__(self) -> str:
-        parts = [f"{self.seconds:g}s"] if self.seconds is not None else []
+        parts = []
+        if self.seconds is not None:
+            parts.append(f"{Decimal(str(self.seconds)).normalize():f}s")  # no exponent
         parts += [f"{self.steps}it"] if self.steps is not None else []
         return ",".join(parts)
 

@@ -7,9 +7,11 @@ import selectors
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,10 +35,8 @@ class Running:
 
     def __init__(self, cell: Cell, store: Store) -> None:
         self.cell = cell
-        self.folder = store.cell_folder(cell.key)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder = _describe(cell, store)
         (self.folder / "record.json").unlink(missing_ok=True)
-        atomic_write(self.folder / "cell.json", cell.model_dump_json(indent=1).encode())
         self.started = datetime.now(UTC)
         self.clock = time.monotonic()
         self.reader = EventReader()
@@ -99,6 +99,7 @@ class LocalExecutor:
         self._store, self._jobs, self._timeout, self._on_event = store, jobs, timeout, on_event
         self._running: list[Running] = []
         self._stopping_since: float | None = None
+        self._interrupts = 0
 
     def run(self, cells: Sequence[Cell]) -> list[Record]:
         """Run the cells and return their records in the order of ``cells``.
@@ -108,9 +109,13 @@ class LocalExecutor:
         """
         waiting = deque(cells)
         records: dict[str, Record] = {}
-        while waiting or self._running:
-            try:
-                while waiting and len(self._running) < self._jobs and not self.interrupted:
+        with self._interrupts_counted():
+            while waiting or self._running:
+                while self._interrupts:
+                    self._interrupts -= 1
+                    self._interrupt()
+                while waiting and len(self._running) < self._jobs and not self._interrupts \
+                        and not self.interrupted:
                     self._start(waiting.popleft())
                 if self.interrupted and waiting:
                     cell = waiting.popleft()
@@ -120,14 +125,27 @@ class LocalExecutor:
                 for done in [running for running in self._running if self._ended(running)]:
                     self._running.remove(done)
                     records[done.cell.key] = self._collect(done)
-            except KeyboardInterrupt:
-                self._interrupt()
         return [records[cell.key] for cell in cells]
 
     @property
     def interrupted(self) -> bool:
         """Whether the user asked to stop."""
         return self._stopping_since is not None
+
+    @contextmanager
+    def _interrupts_counted(self) -> Iterator[None]:
+        """Count SIGINT: an exception between any two statements could lose a cell's record."""
+        def count(*_: object) -> None:
+            self._interrupts += 1
+
+        if threading.current_thread() is not threading.main_thread():
+            yield  # signals never reach other threads
+            return
+        before = signal.signal(signal.SIGINT, count)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def _start(self, cell: Cell) -> None:
         self._running.append(Running(cell, self._store))
@@ -185,6 +203,7 @@ class LocalExecutor:
         return record
 
     def _not_started(self, cell: Cell) -> Record:
+        _describe(cell, self._store)
         record = _bare_record(cell, Status.INTERRUPTED, "not started: the run was interrupted",
                               datetime.now(UTC))
         self._store.commit(record)
@@ -201,6 +220,14 @@ class LocalExecutor:
         else:
             for running in self._running:
                 running.kill()
+
+
+def _describe(cell: Cell, store: Store) -> Path:
+    """Write ``cell.json`` and return the cell's folder."""
+    folder = store.cell_folder(cell.key)
+    folder.mkdir(parents=True, exist_ok=True)
+    atomic_write(folder / "cell.json", cell.model_dump_json(indent=1).encode())
+    return folder
 
 
 def _bare_record(cell: Cell, status: Status, reason: str, started: datetime) -> Record:

@@ -1,0 +1,273 @@
+"""The local executor with real processes that end in every way (and import no torch)."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from srbench.engine.executors import local
+from srbench.engine.executors.local import LocalExecutor, log_tail
+from srbench.results.record import Status
+from srbench.results.store import Store
+from tests.engine.cells import fake_interpreter, is_alive, make_cell
+
+PROCFS = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+
+
+class Watcher:
+    """Collects events; may do something at one of them."""
+
+    def __init__(self, at=None, action=None) -> None:
+        self.at, self.action, self.events = at, action, []
+
+    def __call__(self, cell, event) -> None:
+        self.events.append((cell.identity.method, event))
+        if self.at and self.at == (cell.identity.method, event["event"]):
+            self.action()
+
+    def kinds(self, method):
+        return [event["event"] for name, event in self.events if name == method]
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch) -> Store:
+    monkeypatch.setattr(sys, "executable", str(fake_interpreter(tmp_path)))
+    return Store(tmp_path / "runs")
+
+
+def run(store, *cells, watcher=None, **options):
+    return LocalExecutor(store, on_event=watcher or Watcher(), **options).run(cells)
+
+
+def interrupt() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def child_of(store, cell) -> int:
+    return int((store.cell_folder(cell.key) / "child").read_text())
+
+
+def wait_for_child(store, cell) -> int:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        if (store.cell_folder(cell.key) / "child").exists():
+            return child_of(store, cell)
+        time.sleep(0.02)
+    raise AssertionError("the cell never started its child")
+
+
+def test_records_come_in_the_order_of_the_plan_not_of_the_finish(store):
+    watcher = Watcher()
+    cells = [make_cell("late"), make_cell("ok", seed=1), make_cell("ok", seed=2)]
+    records = run(store, *cells, jobs=2, watcher=watcher)
+    assert [record.identity.key for record in records] == [cell.key for cell in cells]
+    assert {record.outcome.status for record in records} == {Status.OK}
+    finished = [name for name, event in watcher.events if event["event"] == "finished"]
+    assert finished == ["ok", "ok", "late"]
+
+
+def test_as_many_cells_at_a_time_as_jobs(store):
+    cells = [make_cell("pair", seed=0), make_cell("pair", seed=1)]
+    assert [record.outcome.status for record in run(store, *cells, jobs=2)] == ["ok", "ok"]
+
+
+def test_one_job_finishes_a_cell_before_the_next_starts(store):
+    watcher = Watcher()
+    run(store, make_cell("late"), make_cell("ok"), watcher=watcher)
+    assert [(name, event["event"]) for name, event in watcher.events] == [
+        ("late", "started"), ("late", "finished"), ("ok", "started"), ("ok", "finished")]
+
+
+def test_no_cells_are_no_records(store):
+    assert run(store) == []
+    assert not store.runs.exists()
+
+
+def test_the_threads_of_a_cell_reach_its_process(store):
+    record, = run(store, make_cell("environment", threads=3))
+    assert record.outcome.reason == "3 1"
+
+
+@pytest.mark.parametrize(("way", "words"), [("killed", "killed by SIGKILL"),
+                                            ("exit", "exit code 7 without a record")])
+def test_a_process_that_dies_gets_a_record(store, way, words):
+    cell = make_cell(way)
+    record, = run(store, cell)
+    assert record.outcome.status == Status.CRASHED
+    assert record.outcome.reason == record.outcome.exit_detail == words
+    assert record.identity == cell.identity
+    assert store.read(cell.key) == record
+    assert record.outcome.log_tail == (["the last words"] if way == "exit" else [])
+
+
+@PROCFS
+def test_a_child_killed_from_outside_is_a_crash_and_the_next_cell_runs(store):
+    cell = make_cell("family")
+
+    def kill_parent() -> None:
+        process = wait_for_child(store, cell)
+        leader = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+        os.kill(leader, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_parent)
+    killer.start()
+    crashed, after = run(store, cell, make_cell("ok"))
+    killer.join()
+    assert (crashed.outcome.status, after.outcome.status) == (Status.CRASHED, Status.OK)
+    assert not is_alive(child_of(store, cell))
+
+
+@PROCFS
+def test_the_time_limit_kills_the_children_too(store):
+    cell = make_cell("family")
+    started = time.monotonic()
+    record, other = run(store, cell, make_cell("ok"), timeout=1.5)
+    assert time.monotonic() - started < 30
+    assert record.outcome.status == Status.TIMEOUT
+    assert record.outcome.reason == "killed after 1.5 s, the time limit"
+    assert record.outcome.exit_detail == "killed by SIGKILL"
+    assert other.outcome.status == Status.OK
+    assert not is_alive(child_of(store, cell))
+
+
+@PROCFS
+def test_what_a_finished_cell_leaves_running_is_killed(store):
+    cell = make_cell("orphan")
+    record, = run(store, cell)
+    assert record.outcome.status == Status.OK
+    assert not is_alive(child_of(store, cell))
+
+
+def test_a_stale_record_is_gone_before_the_cell_runs_again(store):
+    cell = make_cell("exit")
+    folder = store.cell_folder(cell.key)
+    run(store, make_cell("ok"))
+    old = store.read(make_cell("ok").key)
+    store.commit(old.model_copy(update={"identity": cell.identity}))
+    assert json.loads((folder / "record.json").read_text())["outcome"]["status"] == "ok"
+    record, = run(store, cell)
+    assert record.outcome.status == Status.CRASHED
+
+
+def test_a_log_goes_on_over_attempts(store):
+    cell = make_cell("exit")
+    run(store, cell)
+    run(store, cell)
+    log = (store.cell_folder(cell.key) / "log.txt").read_text()
+    assert log == "the last words\nthe last words\n"
+
+
+def test_the_tail_of_a_huge_log_that_is_no_utf8(store):
+    record, = run(store, make_cell("log"))
+    assert record.outcome.status == Status.FAILED
+    tail = record.outcome.log_tail
+    assert len(tail) == 20
+    assert tail[-2:] == ["line 39999", "caf\N{REPLACEMENT CHARACTER}"]
+    assert store.read(record.identity.key).outcome.log_tail == tail
+
+
+def test_log_tail_of_small_empty_and_absent_files(tmp_path):
+    path = tmp_path / "log.txt"
+    assert log_tail(path) == []
+    path.write_bytes(b"")
+    assert log_tail(path) == []
+    path.write_text("one\ntwo\nthree")
+    assert log_tail(path) == ["one", "two", "three"]
+    assert log_tail(path, 2) == ["two", "three"]
+    path.write_bytes(b"x" * 100_000)
+    assert [len(line) for line in log_tail(path)] == [8192]
+
+
+def test_garbage_in_the_pipe_harms_nothing(store):
+    watcher = Watcher()
+    record, = run(store, make_cell("garbage"), watcher=watcher)
+    assert record.outcome.status == Status.OK
+    assert watcher.kinds("garbage") == ["started", "phase", "finished"]
+    assert watcher.events[1][1] == {"event": "phase", "phase": "fit"}
+
+
+def test_a_flood_of_events_arrives_whole_and_in_order(store):
+    watcher = Watcher()
+    record, = run(store, make_cell("flood"), watcher=watcher)
+    assert record.outcome.status == Status.OK
+    steps = [event["step"] for _, event in watcher.events if event["event"] == "progress"]
+    assert steps == list(range(4000))
+
+
+def test_a_line_without_end_is_not_kept_in_memory(store):
+    watcher = Watcher()
+    record, = run(store, make_cell("endless"), watcher=watcher)
+    assert record.outcome.status == Status.OK
+    assert watcher.events[1][1] == {"event": "phase", "phase": "after"}
+
+
+def test_the_first_interrupt_asks_and_the_rest_of_the_plan_is_recorded(store):
+    watcher = Watcher(("polite", "phase"), interrupt)
+    cells = [make_cell("polite"), make_cell("ok", seed=1), make_cell("ok", seed=2)]
+    before = signal.getsignal(signal.SIGINT)
+    records = run(store, *cells, watcher=watcher)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert [record.outcome.status for record in records] == [Status.INTERRUPTED] * 3
+    assert records[0].outcome.reason == "asked to stop"
+    assert records[2].outcome.reason == "not started: the run was interrupted"
+    assert watcher.kinds("polite") == ["started", "phase", "stopping", "finished"]
+    assert watcher.kinds("ok") == ["finished", "finished"]
+    for cell in cells:
+        assert store.read(cell.key).outcome.status == Status.INTERRUPTED
+        stored = json.loads((store.cell_folder(cell.key) / "cell.json").read_text())
+        assert stored["identity"]["key"] == cell.key
+
+
+def test_the_second_interrupt_kills(store):
+    watcher = Watcher(("stubborn", "phase"), interrupt)
+    inner = watcher.__call__
+
+    def again(cell, event):
+        inner(cell, event)
+        if event["event"] == "stopping":
+            interrupt()
+
+    record, = run(store, make_cell("stubborn"), watcher=again)
+    assert record.outcome.status == Status.INTERRUPTED
+    assert record.outcome.reason == "stopped by the user: killed by SIGKILL"
+
+
+def test_a_cell_that_does_not_stop_in_time_is_killed(store, monkeypatch):
+    monkeypatch.setattr(local, "GRACE_SECONDS", 0.3)
+    watcher = Watcher(("stubborn", "phase"), interrupt)
+    started = time.monotonic()
+    record, = run(store, make_cell("stubborn"), watcher=watcher)
+    assert 0.3 <= time.monotonic() - started < 30
+    assert record.outcome.status == Status.INTERRUPTED
+
+
+@pytest.mark.parametrize("moment", ["started", "finished"])
+def test_an_interrupt_at_any_moment_loses_no_record(store, moment):
+    watcher = Watcher(("ok", moment), interrupt)
+    first, second = run(store, make_cell("ok"), make_cell("late"), watcher=watcher)
+    # A process may end by the signal before its first statement, or commit before it sees it.
+    expected = {Status.OK} if moment == "finished" else {Status.OK, Status.INTERRUPTED}
+    assert first.outcome.status in expected
+    assert second.outcome.reason == "not started: the run was interrupted"
+
+
+def test_outside_the_main_thread_cells_run_as_well(store):
+    found = []
+    thread = threading.Thread(target=lambda: found.extend(run(store, make_cell("ok"))))
+    thread.start()
+    thread.join(30)
+    assert [record.outcome.status for record in found] == ["ok"]
+
+
+def test_the_cell_is_described_before_its_process_starts(store):
+    cell = make_cell("exit")
+    run(store, cell)
+    text = (store.cell_folder(cell.key) / "cell.json").read_text()
+    assert type(cell).model_validate_json(text) == cell

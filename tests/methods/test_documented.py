@@ -1,0 +1,174 @@
+"""The examples of the documentation run as they are printed."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from srbench import DatasetInfo, Field, Parameters, Problem
+from srbench.cli import cli
+from srbench.errors import Interrupted
+from srbench.registry.catalog import discover
+from srbench.spec import expand, parse_specs
+from tests.methods.toy import GaussianPair, Noise, train
+
+ROOT = Path(__file__).resolve().parents[2]
+PLUGINS, README = ROOT / "docs" / "plugins.md", ROOT / "README.md"
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    return [text for kind, text in BLOCK.findall(path.read_text(encoding="utf-8"))
+            if kind == language]
+
+
+@pytest.fixture
+def shift(tmp_path, monkeypatch):
+    """The package of the documentation, installed as a wheel would be."""
+    written = []
+    for text in blocks(PLUGINS, "python"):
+        first, _, rest = text.partition("\n")
+        if first.startswith("# srbench_shift/"):
+            path = tmp_path / first.removeprefix("# ")
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(rest, encoding="utf-8")
+            written.append(path.name)
+    assert written == ["__init__.py", "method.py"]
+    entry, = re.findall(r"\[project\.entry-points\.srbench\]\n(.*)\n", PLUGINS.read_text())
+    info = tmp_path / "srbench_shift-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: srbench-shift\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[srbench]\n{entry.replace(chr(34), '')}\n")
+    monkeypatch.syspath_prepend(str(ROOT / "plugins"))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield discover().method("shift")
+    for name in [name for name in sys.modules if name.startswith("srbench_shift")]:
+        del sys.modules[name]
+
+
+class TestTheShiftMethod:
+    def test_is_found_by_its_entry_point_without_torch_in_its_top_module(self, shift):
+        assert shift.origin == "srbench-shift:shift"
+        assert "torch" not in Path(shift.module.__file__).read_text()
+        assert shift.info.load == "srbench_shift.method:Shift"
+
+    def test_learns_the_colour_between_two_sets_of_images(self, shift):
+        """HR of the toy is brighter than LR by a quarter in every channel."""
+        method, result = train(shift.load(), Noise(8), log_every=100)
+        assert method.colour.flatten().tolist() == pytest.approx([0.25] * 3, abs=0.03)
+        assert (result.steps, result.parameters) == (1000, 3)
+        assert result.stages[0].images == 16_000
+        assert result.stages[0].calls == {"map": 8000}
+        assert result.history["name"] == ["loss"] * 10
+        assert result.history["value"][-1] < result.history["value"][0]
+        assert method(torch.zeros(2, 3, 4, 6)).shape == (2, 3, 4, 6)
+
+    def test_resumes_to_the_same_bits_as_the_page_promises(self, shift, tmp_path):
+        whole, _ = train(shift.load(), Noise(8))
+        asked = []
+
+        def stop():
+            asked.append(None)
+            return len(asked) == 333
+
+        with pytest.raises(Interrupted):
+            train(shift.load(), Noise(8), folder=tmp_path / "cell", should_stop=stop)
+        resumed, result = train(shift.load(), Noise(8), folder=tmp_path / "cell")
+        assert result.resumes == 1
+        assert torch.equal(resumed.colour, whole.colour)
+
+    @pytest.mark.parametrize(("spec", "lr"), [("shift", 1e-2), ("shift[lr=0.1]", 0.1)])
+    def test_takes_its_parameter_from_a_spec(self, shift, spec, lr):
+        parsed, = parse_specs([spec])
+        assert shift.load().Params.resolve("quick", "image", parsed.given).lr == lr
+
+    def test_an_attribute_of_the_page_exists(self, shift):
+        """``self.problem`` tells domain, lr_shape, hr_shape, scale and dim."""
+        listed = re.search(r"`self\.problem` tells (.*?)\.", PLUGINS.read_text(), re.DOTALL)[1]
+        names = set(re.findall(r"`(\w+)`", listed))
+        assert names >= {"domain", "lr_shape", "hr_shape", "scale", "dim"}
+        problem = Problem(domain="sr", lr_shape=(3, 2, 2), hr_shape=(3, 4, 4), scale=2)
+        assert all(hasattr(problem, name) for name in names)
+
+
+def test_the_parameters_example_resolves_as_the_page_says():
+    text, = (text for text in blocks(PLUGINS, "python") if text.startswith("class Params"))
+    names = {"Parameters": Parameters, "Field": Field, "__name__": __name__}
+    exec(compile(text, str(PLUGINS), "exec"), names)
+    params = names["Params"]
+    found = {(preset, domain): params.resolve(preset, domain, {}).iterations
+             for preset in ("paper", "code", "quick") for domain in ("image", "vector")}
+    assert found == {("paper", "image"): 10_000, ("paper", "vector"): 10_000,
+                     ("code", "image"): 25_000, ("code", "vector"): 25_000,
+                     ("quick", "image"): 300, ("quick", "vector"): 1000}
+
+
+def test_every_python_block_of_the_documentation_compiles():
+    for path in [README, *sorted((ROOT / "docs").rglob("*.md"))]:
+        for text in blocks(path, "python"):
+            compile(text, str(path), "exec")
+
+
+class TestReadme:
+    def commands(self) -> list[list[str]]:
+        """Words of each srbench command printed in a block, quotes resolved as a shell does."""
+        lines = [line for kind, text in BLOCK.findall(README.read_text()) for line in
+                 text.splitlines() if kind in ("", "sh")]
+        parts = [part.strip() for line in lines for part in line.split("&&")]
+        return [shlex.split(part)[1:] for part in parts if part.startswith("srbench ")]
+
+    def option(self, words, name):
+        return words[words.index(name) + 1] if name in words else None
+
+    def test_every_method_and_dataset_it_runs_is_there_and_takes_its_parameters(self):
+        catalog, seen = discover(), set()
+        runs = [words for words in self.commands() if words[0] == "run"]
+        assert len(runs) >= 3
+        for words in runs:
+            dataset, = parse_specs([self.option(words, "--dataset")])
+            entry = catalog.dataset(dataset.name)
+            assert isinstance(entry.info, DatasetInfo)
+            entry.load().Params.resolve("quick", "image", {**entry.info.fixed, **dataset.given})
+            for spec in parse_specs([self.option(words, "--methods")]):
+                info = catalog.method(spec.name).info
+                preset = self.option(words, "--preset") or "quick"
+                for cell in expand(spec, info.sweep):
+                    catalog.method(spec.name).load().Params.resolve(preset, "image", cell.given)
+                    seen.add(cell.name)
+        assert seen >= {"ots", "wgan-gp", "bicubic", "identity"}
+
+    def test_every_option_it_shows_is_one_of_the_command(self):
+        for words in self.commands():
+            shown = CliRunner().invoke(cli, [words[0], "--help"])
+            assert shown.exit_code == 0, words
+            for word in words[1:]:
+                if word.startswith("-"):
+                    assert re.search(rf"(^|\s){word}\b", shown.output), (words[0], word)
+
+    def test_its_tables_name_what_is_installed(self):
+        text = README.read_text()
+        methods = text.partition("| methods |")[2].partition("| datasets |")[0]
+        datasets = text.partition("| datasets |")[2].partition("\n\n")[0]
+        first = [line.split("|")[1] for line in methods.splitlines() if line.startswith("| `")]
+        named = {name for cell in first for name in re.findall(r"`([a-z0-9-]+)", cell)}
+        catalog = discover()
+        own = {name for name, entry in catalog.methods.items() if entry.distribution == "srbench"}
+        assert named == own
+        first = [line.split("|")[1] for line in datasets.splitlines() if line.startswith("| `")]
+        named = {name for cell in first for name in re.findall(r"`([a-z0-9-]+)", cell)}
+        assert named == {name for name, entry in catalog.datasets.items()
+                         if entry.distribution == "srbench"}
+
+
+def test_the_toys_of_these_tests_are_what_they_say():
+    """The toy's map carries N(0, I) to a Gaussian of covariance W W^T."""
+    dataset = GaussianPair()
+    y = dataset.sample_hr(2**15, torch.Generator().manual_seed(0))
+    assert torch.allclose(y.T.cov(), dataset.WEIGHT @ dataset.WEIGHT.T, atol=0.06)
+    assert (torch.linalg.eigvalsh(dataset.WEIGHT) > 0).all()
