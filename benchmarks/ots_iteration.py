@@ -217,8 +217,8 @@ def table(times: dict[str, Times], draws: Times, options: argparse.Namespace) ->
                      f"| {measured} |")
     lines.append("")
     lines.append(f"One draw of {options.batch}: x {x:.3f} s, y {y:.3f} s. \"pool refreshed\" adds "
-                 f"1/{REFRESH} of the fresh draws (each sample is drawn {REFRESH} times on average); "
-                 "these and "
+                 f"1/{REFRESH} of the fresh draws (each sample is drawn {REFRESH} times on "
+                 "average); these and "
                  "\"all draws fresh\" are sums of measured parts, draws in fp32.")
     return lines
 

@@ -55,6 +55,7 @@ def test_settings_of_the_anchor_are_named_too():
                      *scored("identity[blur=1]", 30.0))
     assert finding(board).endswith("; identity[blur=1] scores 30.0 %; identity[blur=2] scores "
                                    "31.0 %.")
+    assert "next is" not in finding(board)
 
 
 def test_an_anchor_may_win():

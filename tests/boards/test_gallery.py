@@ -87,6 +87,8 @@ def test_crops_of_any_scale_cover_the_same_place(scale, size):
     assert 0 <= small[1] < small[3] <= height // scale
     assert box[2] - box[0] == min(SIDE, width)
     assert box[3] - box[1] == min(SIDE, height)
+    assert abs(box[0] + box[2] - width) <= 1
+    assert abs(box[1] + box[3] - height) <= 1
 
 
 def test_labels_that_look_like_markup_stay_text(tmp_path, put):

@@ -14,6 +14,7 @@ import pytest
 
 from srbench.engine.executors import local
 from srbench.engine.executors.local import LocalExecutor, log_tail
+from srbench.errors import StoreError
 from srbench.results.record import Status
 from srbench.results.store import Store
 from tests.engine.cells import fake_interpreter, is_alive, make_cell
@@ -271,3 +272,19 @@ def test_the_cell_is_described_before_its_process_starts(store):
     run(store, cell)
     text = (store.cell_folder(cell.key) / "cell.json").read_text()
     assert type(cell).model_validate_json(text) == cell
+
+
+@PROCFS
+def test_a_disk_that_fills_leaves_no_cell_running(store, monkeypatch):
+    family, dies = make_cell("family"), make_cell("exit")
+    executor = LocalExecutor(store, jobs=2, on_event=Watcher())
+    children = []
+
+    def full(record):
+        children.append(wait_for_child(store, family))
+        raise StoreError("cannot write record.json: No space left on device")
+
+    monkeypatch.setattr(store, "commit", full)
+    with pytest.raises(StoreError, match="No space left"):
+        executor.run([family, dies])
+    assert not is_alive(children[0])

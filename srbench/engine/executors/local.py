@@ -109,7 +109,7 @@ class LocalExecutor:
         """
         waiting = deque(cells)
         records: dict[str, Record] = {}
-        with self._interrupts_counted():
+        with self._interrupts_counted(), self._none_left_behind():
             while waiting or self._running:
                 while self._interrupts:
                     self._interrupts -= 1
@@ -131,6 +131,17 @@ class LocalExecutor:
     def interrupted(self) -> bool:
         """Whether the user asked to stop."""
         return self._stopping_since is not None
+
+    @contextmanager
+    def _none_left_behind(self) -> Iterator[None]:
+        """Kill what runs when the parent cannot go on (a full disk, say); checkpoints stay."""
+        try:
+            yield
+        finally:
+            for running in self._running:
+                running.kill()
+                running.close()
+            self._running.clear()
 
     @contextmanager
     def _interrupts_counted(self) -> Iterator[None]:
