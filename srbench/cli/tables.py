@@ -113,7 +113,7 @@ def _rich_table(board: Board, indices: Sequence[int]) -> RichTable:
     title = Text(_clean(f"{board.title}, preset {board.preset}"), style="bold")
     shown = RichTable(title=title, title_justify="left", box=None, pad_edge=False,
                       header_style="dim")
-    shown.add_column("method", no_wrap=True)
+    shown.add_column("method", overflow="fold")
     for index in indices:
         shown.add_column(Text(_header(board.final.columns[index])), justify="right", no_wrap=True)
     for heading in COST:

@@ -51,15 +51,15 @@ def test_the_table(runs):
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
     ots = next(line for line in lines if line.startswith("ots"))
-    assert ots.split() == ["ots", "6.0", "±", "1.4", "25.00", "±", "1.41", "–", "[1]", "2", "12.5",
-                           "7,032,131"]
+    assert ots.split() == ["ots", "6.0", "±", "1.4", "25.00", "±", "1.41", "2", "12.5", "7,032,131"]
     gan = next(line for line in lines if line.startswith("wgan-gp[lambda=10]"))
     assert gan.split()[:2] == ["wgan-gp[lambda=10]", "12.3"]
     assert lines.index(ots) < lines.index(gan)
-    header = next(line for line in lines if line.startswith("method") and "L2" in line)
-    assert "L2-UVP % ↓" in header
-    assert "PSNR dB ↑" in header
-    assert "[1] LPIPS of all methods: no VGG weights; to mend it: srbench fetch vgg16" in lines
+    units = next(index for index, line in enumerate(lines[lines.index(ots) - 1:])
+                 if line.startswith("method")) + lines.index(ots) - 1
+    assert lines[units].split() == ["method", "%", "↓", "dB", "↑", "seeds", "s", "parameters"]
+    assert lines[units - 1].split() == ["L2-UVP", "PSNR", "training"]
+    assert "no value of LPIPS: no VGG weights; to mend it: srbench fetch vgg16" in lines
     failure = next(line for line in lines if line.startswith("diverged"))
     assert "wgan-gp[lambda=100], seed 0: the loss is nan at step 310" in failure
     assert "runs/cells/dead/log.txt" in failure
@@ -160,3 +160,42 @@ def test_no_finished_cell_still_shows_what_happened():
     text = console.export_text()
     assert "no cell finished" in text
     assert "timeout: ots, seed 0: killed after 5 s" in text
+
+
+def narrow(records, width: int) -> list[str]:
+    """Lines of the tables on a terminal of that width; none may be wider than it."""
+    console = Console(width=width, file=io.StringIO(), legacy_windows=False)
+    for part in results_tables(records, width=width):
+        console.print(part)
+    return console.file.getvalue().splitlines()
+
+
+def test_what_does_not_fit_is_named_below_the_table_and_nothing_is_cut():
+    names = {f"metric-{number}": float(number) for number in range(9)}
+    records = [make_record("wgan-gp[lambda=100000]", metrics={"l2-uvp": 5.0, **names}),
+               make_record("ots", metrics={"l2-uvp": 4.0, **names})]
+    wide, small = narrow(records, 400), narrow(records, 80)
+    assert not [line for line in wide if "for want of space" in line]
+    assert max(len(line.rstrip()) for line in small if "[lambda" in line) <= 80
+    assert "wgan-gp[lambda=100000]" in "\n".join(small)
+    said = " ".join(line.strip() for line in small)
+    shown = [name for name in names if f"not shown for want of space: {name}" in said
+             or f", {name}" in said.partition("not shown for want of space:")[2]]
+    assert shown == list(names)[-len(shown):]
+    assert 0 < len(shown) < len(names)
+
+
+def test_at_least_the_ranking_column_is_shown():
+    records = [make_record("a-method-with-a-very-long-name-indeed" * 2, metrics={"l2-uvp": 5.0,
+                                                                               "psnr": 20.0})]
+    said = " ".join(narrow(records, 40))
+    assert "L2-UVP" in said
+    assert "not shown for want of space: PSNR" in " ".join(said.split())
+
+
+def test_columns_that_miss_for_one_reason_share_a_line():
+    gone = {name: make_metric(name, None, unavailable="does not apply to vectors")
+            for name in ("ssim", "lpips")}
+    lines = narrow([make_record("ots", metrics={"l2-uvp": 5.0, **gone})], 200)
+    assert sum("does not apply to vectors" in line for line in lines) == 1
+    assert any(line.lower().startswith("no value of ssim, lpips: does not") for line in lines)
