@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 WINDOW = 7
 PIXELS = WINDOW * WINDOW
 CENTRE = 128.0  # integers this small keep every window sum below 2^24, so float32 adds exactly
-CACHED = 2**15  # values worked on at a time on the CPU: few enough for its cache and one thread
+CACHED = 2**17  # values worked on at a time on the CPU: few enough for its cache
 C1 = (0.01 * 255) ** 2
 C2 = (0.03 * 255) ** 2
 
