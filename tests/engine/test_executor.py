@@ -209,12 +209,13 @@ def test_a_line_without_end_is_not_kept_in_memory(store):
     assert watcher.events[1][1] == {"event": "phase", "phase": "after"}
 
 
-def test_the_first_interrupt_asks_and_the_rest_of_the_plan_is_recorded(store):
-    watcher = Watcher(("polite", "phase"), interrupt)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_interrupt_asks_and_the_rest_of_the_plan_is_recorded(store, number):
+    watcher = Watcher(("polite", "phase"), lambda: os.kill(os.getpid(), number))
     cells = [make_cell("polite"), make_cell("ok", seed=1), make_cell("ok", seed=2)]
-    before = signal.getsignal(signal.SIGINT)
+    before = signal.getsignal(number)
     records = run(store, *cells, watcher=watcher)
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(number) is before
     assert [record.outcome.status for record in records] == [Status.INTERRUPTED] * 3
     assert records[0].outcome.reason == "asked to stop"
     assert records[2].outcome.reason == "not started: the run was interrupted"

@@ -145,18 +145,20 @@ class LocalExecutor:
 
     @contextmanager
     def _interrupts_counted(self) -> Iterator[None]:
-        """Count SIGINT: an exception between any two statements could lose a cell's record."""
+        """Count SIGINT and SIGTERM: an exception between two statements could lose a record."""
         def count(*_: object) -> None:
             self._interrupts += 1
 
         if threading.current_thread() is not threading.main_thread():
             yield  # signals never reach other threads
             return
-        before = signal.signal(signal.SIGINT, count)
+        before = {number: signal.signal(number, count)
+                  for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def _start(self, cell: Cell) -> None:
         self._running.append(Running(cell, self._store))
