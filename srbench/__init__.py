@@ -15,7 +15,7 @@ from srbench.registry.infos import DatasetInfo, MethodInfo, MetricInfo
 if TYPE_CHECKING:
     from pydantic import Field
 
-    from srbench.api.dataset import Dataset, PoolSettings
+    from srbench.api.dataset import CropDataset, Dataset, PoolSettings
     from srbench.api.method import Method
     from srbench.api.metric import EvaluationContext, Metric, Score
     from srbench.api.parameters import Parameters
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _LAZY = {
+    "CropDataset": "srbench.api.dataset",
     "Dataset": "srbench.api.dataset",
     "EvaluationContext": "srbench.api.metric",
     "Field": "pydantic",
@@ -38,6 +39,7 @@ _LAZY = {
 }
 
 __all__ = [
+    "CropDataset",
     "Dataset",
     "DatasetInfo",
     "EvaluationContext",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from srbench.api.parameters import Parameters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import torch
     from torch import Tensor
@@ -40,12 +40,16 @@ class Dataset(ABC):
         shown as ``name@embedded`` everywhere.
     known_map : bool
         Whether `test_batches` yields the true map's values, so that L2-UVP and cosine apply.
+    has_validation : bool
+        Whether there are validation pairs; without them there are no validation curves and no
+        choice by ground truth.
     """
 
     Params: ClassVar[type[Parameters]] = Parameters
     problem: Problem
     source: str = ""
     known_map: bool = False
+    has_validation: bool = True
 
     def __init__(self, params: Parameters, name: str) -> None:
         self.params = params
@@ -96,6 +100,47 @@ class Dataset(ABC):
         ``transport_cost`` (1/2 E||x - y||^2 of the true map), ``test_size``.
         """
         return {}
+
+
+class CropDataset(Dataset):
+    """Photographs of different sizes, of which training draws random crops (domain ``"sr"``).
+
+    ``test_batches`` yields whole photographs, batches of one where sizes differ.
+    """
+
+    @abstractmethod
+    def sample_lr(self, n: int, generator: torch.Generator, size: int | None = None) -> Tensor:
+        """Draw ``n`` crops of P, (n, 3, size, size); ``problem.lr_shape`` where no size is given.
+
+        Raises
+        ------
+        DataError
+            If ``size`` is larger than ``problem.lr_extent``.
+        """
+
+    @abstractmethod
+    def sample_hr(self, n: int, generator: torch.Generator, size: int | None = None) -> Tensor:
+        """Draw ``n`` crops of Q, independent of `sample_lr`; as there."""
+
+    @abstractmethod
+    def train_images(self, role: Literal["lr", "hr"]) -> Sequence[Tensor]:
+        """Whole training images of a role, (3, h, w) uint8 RGB on the CPU, read when asked for.
+
+        The two roles show different scenes: no pair of images is aligned.
+        """
+
+    @property
+    def patch_count(self) -> int:
+        """Number of patches `test_patches` yields; 0 where there are none."""
+        return 0
+
+    def test_patches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield LR patches and HR patches of the test images, cut independently of each other.
+
+        (N, 3, p, p) and (N, 3, s*p, s*p), always the same ones in the same order, on the prepared
+        device: what the patch metrics compare after each LR patch was restored on its own.
+        """
+        return iter(())
 
 
 class PoolSettings:

@@ -41,6 +41,19 @@ class Method(nn.Module, ABC):
         self.problem = problem
         self.build()
 
+    @classmethod
+    def requires(cls, params: Parameters) -> tuple[str, ...]:
+        """Names of the pretrained backbones these parameters need, e.g. ``("vgg19",)``.
+
+        ``srbench run`` fetches the missing ones before the first cell; `build` still has to load
+        them, and fails with the mending command where they could not be had.
+        """
+        return ()
+
+    def notes(self) -> list[str]:
+        """Sentences a reader of the record needs: what differs from what the name promises."""
+        return []
+
     def build(self) -> None:
         """Create the networks of the map from ``self.params`` and ``self.problem``.
 

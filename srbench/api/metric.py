@@ -78,9 +78,11 @@ class Metric(ABC):
     protocol : str
         Id of the exact definition, e.g. ``"psnr/rgb-float-clamped/v1"``; values of two ids never
         share a column.
-    mode : {"eval", "train10"}
+    mode : {"eval", "train10", "patches"}
         Predictions it is fed: the map in eval mode, or as the released evaluation of the paper
-        runs it, BatchNorm in train mode on batches of ten.
+        runs it, BatchNorm in train mode on batches of ten; or the map in eval mode on the test
+        patches of a `CropDataset`, each restored on its own, with HR patches that are cut
+        independently of them.
     image_only : bool
         Does not apply to vectors.
     needs_map : bool
@@ -88,13 +90,18 @@ class Metric(ABC):
     """
 
     protocol: ClassVar[str]
-    mode: ClassVar[Literal["eval", "train10"]] = "eval"
+    mode: ClassVar[Literal["eval", "train10", "patches"]] = "eval"
     image_only: ClassVar[bool] = True
     needs_map: ClassVar[bool] = False
 
     def __init__(self, context: EvaluationContext) -> None:
         """Build the metric; raises `MissingWeights` when pretrained weights are absent."""
         self.context = context
+
+    @classmethod
+    def unsuited(cls, context: EvaluationContext) -> str:
+        """Say why the metric does not apply to a dataset; empty where it does."""
+        return ""
 
     @abstractmethod
     def update(self, prediction: Tensor, target: Tensor, lr: Tensor) -> None:

@@ -20,12 +20,17 @@ class Problem:
         Shape of one sample, ``(3, h, w)`` or ``(d,)``.
     scale : int
         Factor between the image sides; 1 for same-size maps and vectors.
+    lr_extent, hr_extent : int
+        Side of the largest square crop that every LR and every HR training image holds, where
+        samples are crops of photographs (`CropDataset`); 0 elsewhere.
     """
 
     domain: Literal["image", "vector", "sr"]
     lr_shape: tuple[int, ...]
     hr_shape: tuple[int, ...]
     scale: int = 1
+    lr_extent: int = 0
+    hr_extent: int = 0
 
     @property
     def dim(self) -> int:

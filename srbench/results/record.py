@@ -80,6 +80,8 @@ class Outcome(Part):
     log_tail: list[str] = Field(default_factory=list,
                                 description="last lines of the log where not ok")
     flags: list[str] = Field(default_factory=list, description="e.g. nan, saturation, colour-cast")
+    notes: list[str] = Field(default_factory=list, description="what a reader must know, e.g. "
+                             "which weights stood in, or that images were restored in tiles")
     started: str = Field(description="UTC, ISO 8601")
     finished: str
 
