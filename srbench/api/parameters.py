@@ -16,7 +16,8 @@ class Parameters(BaseModel):
     """Base class of every ``Params``; subclass it with pydantic fields.
 
     ``presets`` maps a preset's name to the values it sets. A key ``"quick@vector"`` adds to
-    ``"quick"`` on problems of that domain (`Problem.domain`). A field named like a Python keyword
+    ``"quick"`` on problems of that domain (`Problem.domain`), and ``"paper@sr[cost=vgg]"`` to both
+    where the text parameter ``cost`` is ``"vgg"``. A field named like a Python keyword
     takes an alias: ``lam: float = Field(1.0, alias="lambda")``.
 
     Examples
@@ -62,11 +63,26 @@ class Parameters(BaseModel):
                 raise UnknownName("parameter", key, public)
         merged = {**cls.presets.get(preset, {}), **cls.presets.get(f"{preset}@{domain}", {})}
         try:
-            values = {**merged, **given}
+            values = {**merged, **cls._conditional(f"{preset}@{domain}", {**merged, **given}),
+                      **given}
             return cls(**{public.get(key, key): value for key, value in values.items()})
         except ValidationError as error:
             raise ParameterError(_sentence(error, {name: key for key, name in public.items()}),
                                  hint="srbench info shows names, types and bounds") from error
+
+    @classmethod
+    def _conditional(cls, base: str, values: Mapping[str, object]) -> dict[str, Any]:
+        """Return what presets ``"base[name=value]"`` add, given the values chosen so far."""
+        defaults = {public: cls.model_fields[name].default
+                    for public, name in cls.public_names().items()}
+        chosen = {**defaults, **values}
+        added: dict[str, Any] = {}
+        for key, preset in cls.presets.items():
+            start, _, condition = key.removesuffix("]").partition("[")
+            name, _, value = condition.partition("=")
+            if start == base and condition and str(chosen.get(name)) == value:
+                added |= preset
+        return added
 
     @classmethod
     def public_names(cls) -> dict[str, str]:

@@ -34,6 +34,8 @@ from srbench.training.seeding import seed_everything
 from srbench.training.training import Training, TrainingResult
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from srbench.api.dataset import Dataset
     from srbench.api.method import Method
 
@@ -110,12 +112,12 @@ def _fill(record: Record, cell: Cell, folder: Path, emit: EventWriter) -> None:
         precision=cell.identity.precision, folder=folder,
         budget=Budget.parse(cell.budget) if cell.budget else None,
         checkpoint_seconds=cell.checkpoint_seconds,
-        validate=lambda candidate: validation_scores(candidate, dataset, device=device,
-                                                     batch_size=EVALUATION_BATCH),
+        validate=_validation(dataset, device),
         oracle_direction="lower" if dataset.known_map else "higher",
         validations=cell.validations, on_event=emit, should_stop=stop)
     method.fit(training)
     fitted = training.finish()
+    record.outcome.notes = method.notes()
 
     emit({"event": "phase", "phase": "evaluate"})
     record.facts = dataset.facts()
@@ -124,11 +126,21 @@ def _fill(record: Record, cell: Cell, folder: Path, emit: EventWriter) -> None:
     record.values = Values(final=evaluation.values, oracle_step=fitted.oracle_step,
                            oracle_looks=fitted.oracle_looks)
     record.outcome.flags = evaluation.flags
+    record.outcome.notes += evaluation.notes
     if fitted.oracle_state is not None:
         method.load_state_dict(fitted.oracle_state)
         record.values.oracle = _evaluate(method, dataset, catalog, cell, device, emit).values
     record.cost = _cost(record.cost, cell, fitted, evaluation, device)
     record.environment = environment(device)
+
+
+def _validation(dataset: Dataset,
+                device: torch.device) -> Callable[[Method], dict[str, float]] | None:
+    """Return what scores a method on the validation pairs, where there are any."""
+    if not dataset.has_validation:
+        return None
+    return lambda candidate: validation_scores(candidate, dataset, device=device,
+                                               batch_size=EVALUATION_BATCH)
 
 
 def _open_dataset(catalog: Catalog, cell: Cell) -> Dataset:

@@ -9,8 +9,8 @@ from typing import Self
 
 from srbench.errors import UsageError
 
-FORM = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>s|m|h|it|)")
-SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+FORM = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>s|min|m|h|it|)")
+SECONDS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class Budget:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read ``"600s"``, ``"10m"``, ``"2h"`` (time) or ``"500"``, ``"500it"`` (steps).
+        """Read ``"600s"``, ``"10m"``, ``"3min"``, ``"2h"`` (time) or ``"500"``, ``"500it"`` (steps).
 
         Raises
         ------
@@ -52,6 +52,11 @@ class Budget:
         """Whether another step may start after ``steps`` steps and ``seconds`` seconds."""
         return ((self.steps is None or steps < self.steps)
                 and (self.seconds is None or seconds < self.seconds))
+
+    def until(self, share: float) -> Budget:
+        """Return the part of the budget that lies before ``share`` of it, in (0, 1]."""
+        return Budget(seconds=None if self.seconds is None else self.seconds * share,
+                      steps=None if self.steps is None else max(1, round(self.steps * share)))
 
     def fraction(self, steps: int, seconds: float) -> float:
         """Share of the budget that is used, 0 without limits."""

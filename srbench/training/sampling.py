@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from srbench.api.dataset import Dataset, PoolSettings
-from srbench.errors import ParameterError
+from srbench.api.dataset import CropDataset, Dataset, PoolSettings
+from srbench.errors import DataError, ParameterError
 from srbench.training.precision import channels_last
 from srbench.training.seeding import mix
 
 Draw = Callable[[int, torch.Generator], Tensor]
+
+
+class SizedDraw(Protocol):
+    """Draws samples, of the usual size where ``size`` is None."""
+
+    def __call__(self, n: int, generator: torch.Generator, size: int | None) -> Tensor:
+        """Return ``n`` samples."""
+        ...
 
 
 class Pool:
@@ -123,8 +133,8 @@ class Sampler:
     def __init__(self, dataset: Dataset, seed: int, device: torch.device,
                  filling: Callable[[], AbstractContextManager[object]]) -> None:
         self._seed, self._device = seed, device
-        self._draws: dict[str, Draw] = {"lr": self._checked(dataset.sample_lr, "lr"),
-                                        "hr": self._checked(dataset.sample_hr, "hr")}
+        self._draws: dict[str, SizedDraw] = {stream: self._checked(dataset, stream)
+                                        for stream in ("lr", "hr")}
         self._shapes = {"lr": dataset.problem.lr_shape, "hr": dataset.problem.hr_shape}
         self._generator = torch.Generator(device)
         self._place: str | None = "start"
@@ -132,7 +142,7 @@ class Sampler:
         self.counters = dict.fromkeys(self._draws, 0)
         settings = dataset.pool
         self._pools = {} if settings is None else {
-            stream: Pool(draw, settings, stream, seed, filling)
+            stream: Pool(partial(draw, size=None), settings, stream, seed, filling)
             for stream, draw in self._draws.items()}
 
     def enter(self) -> None:
@@ -144,28 +154,47 @@ class Sampler:
         self._place = f"after {stage}"
         self._outside = dict.fromkeys(self._draws, 0)
 
-    def draw(self, stream: str, n: int) -> Tensor:
-        """Return the next ``n`` samples of ``stream``, (n, 3, h, w) or (n, d), float32."""
+    def draw(self, stream: str, n: int, size: int | None = None) -> Tensor:
+        """Return the next ``n`` samples of ``stream``, (n, 3, h, w) or (n, d), float32.
+
+        ``size`` asks a dataset of photographs for crops of another side than the usual one.
+        """
         if n < 1:
             raise ValueError(f"{n} samples of {stream} cannot be drawn")
         if self._place is not None:
             number, self._outside[stream] = self._outside[stream], self._outside[stream] + 1
             self._generator.manual_seed(mix(self._seed, stream, self._place, number))
-            return self._draws[stream](n, self._generator)
+            return self._draws[stream](n, self._generator, size)
         number, self.counters[stream] = self.counters[stream], self.counters[stream] + 1
         self._generator.manual_seed(mix(self._seed, stream, number))
-        if stream in self._pools:
+        if stream in self._pools and size is None:
             return self._pools[stream].batch(n, number, self._generator)
-        return self._draws[stream](n, self._generator)
+        return self._draws[stream](n, self._generator, size)
 
-    def _checked(self, draw: Draw, stream: str) -> Draw:
+    def _checked(self, dataset: Dataset, stream: str) -> SizedDraw:
         """Bring what a dataset returns to float32 on the device, NHWC in memory."""
 
-        def checked(n: int, generator: torch.Generator) -> Tensor:
-            samples = draw(n, generator).detach().to(self._device, torch.float32)
-            if samples.shape != (n, *self._shapes[stream]):
+        def checked(n: int, generator: torch.Generator, size: int | None) -> Tensor:
+            if size is None:
+                draw = dataset.sample_lr if stream == "lr" else dataset.sample_hr
+                samples, wanted = draw(n, generator), (n, *self._shapes[stream])
+            else:
+                samples = _crops(dataset, stream, n, generator, size)
+                wanted = (n, 3, size, size)
+            samples = samples.detach().to(self._device, torch.float32)
+            if samples.shape != wanted:
                 raise ValueError(f"sample_{stream}({n}) returned the shape {tuple(samples.shape)}, "
-                                 f"not {(n, *self._shapes[stream])}")
+                                 f"not {wanted}")
             return channels_last(samples)
 
         return checked
+
+
+def _crops(dataset: Dataset, stream: str, n: int, generator: torch.Generator,
+           size: int) -> Tensor:
+    """Draw crops of a side other than the usual one; only photographs have them."""
+    if not isinstance(dataset, CropDataset):
+        raise DataError(f"{dataset.title} has samples of one size only, not of {size}",
+                        hint="ask for a size only where problem.domain is \"sr\"")
+    draw = dataset.sample_lr if stream == "lr" else dataset.sample_hr
+    return draw(n, generator, size)

@@ -32,9 +32,12 @@ class Session:
         self._validated = -1
         self._saved_at = time.perf_counter()
         self._values: dict[str, float] = {}
+        self._budget = state.settings.budget
 
-    def enter(self, name: str, steps: int) -> Counts | None:
+    def enter(self, name: str, steps: int, until: float = 1.0) -> Counts | None:
         """Begin the stage ``name``, or go on in it; None when a resumed one is finished.
+
+        It ends when ``until`` of the budget is used up.
 
         Raises
         ------
@@ -54,10 +57,11 @@ class Session:
             self.state.sampler.leave(name)
             return None
         self.state.pick_up()
+        self._budget = self.settings.budget.until(until)
         counts = self._ledger.open(name)
         self.state.sampler.enter()
         self._open, self._planned, self._validated = counts, self._allowed(counts, steps), -1
-        self._schedule = Schedule(self.settings.validations, self._planned, self.settings.budget,
+        self._schedule = Schedule(self.settings.validations, self._planned, self._budget,
                                   counts.steps, self._ledger.seconds)
         self._progress = Progress(self.settings.on_event, name, self._planned, counts.steps)
         return counts
@@ -65,7 +69,7 @@ class Session:
     def goes_on(self, counts: Counts) -> bool:
         """Whether the stage has another step to run within the budget."""
         return (counts.steps < self._planned
-                and self.settings.budget.allows(self._ledger.steps, self._ledger.seconds))
+                and self._budget.allows(self._ledger.steps, self._ledger.seconds))
 
     def after_step(self, counts: Counts) -> bool:
         """Count the step, and flush, validate, tell, save and stop where it is time to.
@@ -129,7 +133,7 @@ class Session:
 
     def _allowed(self, counts: Counts, steps: int) -> int:
         """Return the steps of the stage that a budget of steps allows."""
-        limit = self.settings.budget.steps
+        limit = self._budget.steps
         if limit is None:
             return steps
         return min(steps, counts.steps + max(0, limit - self._ledger.steps))
@@ -162,7 +166,7 @@ class Session:
                                 "step": counts.steps, "values": values})
 
     def _tell(self, counts: Counts) -> None:
-        limit = self.settings.budget.seconds
+        limit = self._budget.seconds
         left = None if limit is None else limit - self._ledger.seconds
         self._progress.tell(counts.steps, left, self._values)
 

@@ -73,10 +73,19 @@ class Stage:
         The training it belongs to.
     name : str
         Unique in the training.
+    until : float
+        Share of the budget that is used up when the stage must end.
+
+    Raises
+    ------
+    ValueError
+        If ``until`` is not in (0, 1].
     """
 
-    def __init__(self, session: Session, name: str) -> None:
-        self._session, self.name = session, name
+    def __init__(self, session: Session, name: str, until: float = 1.0) -> None:
+        if not 0 < until <= 1:
+            raise ValueError(f"stage {name!r}: until={until} is not in (0, 1]")
+        self._session, self.name, self._until = session, name, until
 
     def steps(self, n: int) -> Iterator[Step]:
         """Yield up to ``n`` steps: fewer on resume or within a budget, none when finished.
@@ -95,7 +104,7 @@ class Stage:
 
     def _run(self, n: int) -> Iterator[Step]:
         session = self._session
-        counts = session.enter(self.name, n)
+        counts = session.enter(self.name, n, self._until)
         if counts is None:
             return
         with session.state.precision.tf32():

@@ -23,6 +23,7 @@ from srbench.training.oracle import Oracle
 from srbench.training.precision import Precision
 from srbench.training.progress import Emit
 from srbench.training.sampling import Sampler
+from srbench.training.scratch import Scratch
 from srbench.training.seeding import mix, restore_rng_state, rng_state
 from srbench.training.tracking import Tracked
 
@@ -81,6 +82,7 @@ class State:
         self._generators: dict[str, torch.Generator] = {}
         self._store = (None if settings.folder is None
                        else CheckpointStore(settings.folder / "checkpoint"))
+        self.scratch = Scratch(settings.folder)
         self._resumed: dict[str, Any] | None = None
         self._looked = False
 
@@ -89,10 +91,10 @@ class State:
         """Whether anything is written."""
         return self._store is not None
 
-    def draw(self, stream: str, n: int) -> Tensor:
+    def draw(self, stream: str, n: int, size: int | None = None) -> Tensor:
         """Draw ``n`` samples and charge them."""
         with self.precision.outside():
-            samples = self.sampler.draw(stream, n)
+            samples = self.sampler.draw(stream, n, size)
         self.ledger.count_images(n)
         return samples
 

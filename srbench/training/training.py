@@ -10,10 +10,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from srbench.api.dataset import Dataset
+from srbench.api.dataset import CropDataset, Dataset
 from srbench.api.method import Method
+from srbench.errors import DataError
 from srbench.results.record import StageCost
 from srbench.training.budget import UNLIMITED, Budget
+from srbench.training.photographs import Photographs
 from srbench.training.session import Session
 from srbench.training.stage import Stage, Step
 from srbench.training.state import Settings, State
@@ -121,17 +123,53 @@ class Training:
             oracle_direction=oracle_direction, on_event=on_event or _ignore,
             should_stop=should_stop or _never)
         self.problem, self.device, self.seed = dataset.problem, device, seed
+        self._dataset = dataset
         self._state = State(method, dataset, settings)
         self._session = Session(self._state)
         method.train()
 
-    def lr(self, n: int) -> Tensor:
-        """Draw ``n`` LR samples, (n, 3, h, w) in NHWC memory order or (n, d), float32, [-1, 1]."""
-        return self._state.draw("lr", n)
+    def lr(self, n: int, size: int | None = None) -> Tensor:
+        """Draw ``n`` LR samples, (n, 3, h, w) in NHWC memory order or (n, d), float32, [-1, 1].
 
-    def hr(self, n: int) -> Tensor:
-        """Draw ``n`` HR samples, independent of every LR draw; formats as of `lr`."""
-        return self._state.draw("hr", n)
+        Parameters
+        ----------
+        n : int
+            Number of samples.
+        size : int, optional
+            Side of the crops, on photographs (`CropDataset`); ``problem.lr_shape`` by default.
+
+        Raises
+        ------
+        DataError
+            If there are no crops of that size.
+        """
+        return self._state.draw("lr", n, size)
+
+    def hr(self, n: int, size: int | None = None) -> Tensor:
+        """Draw ``n`` HR samples, independent of every LR draw; sizes and formats as of `lr`."""
+        return self._state.draw("hr", n, size)
+
+    def images(self, role: Literal["lr", "hr"]) -> Photographs:
+        """Return the whole training photographs of a role; LR and HR ones are never paired.
+
+        Raises
+        ------
+        DataError
+            If the dataset is not one of photographs.
+        """
+        if not isinstance(self._dataset, CropDataset):
+            raise DataError(f"{self._dataset.title} has no whole photographs",
+                            hint='ask for them only where problem.domain is "sr"')
+        return Photographs(self._dataset.train_images(role), self.device,
+                           self._state.ledger.count_images)
+
+    def scratch(self, name: str) -> Path:
+        """Return a folder for files the method makes, such as generated pairs.
+
+        It is there again in a resumed training, unless somebody removed it, and is removed when
+        the training is finished.
+        """
+        return self._state.scratch.folder(name)
 
     def track(self, **objects: Any) -> Any:
         """Name what a resumed training must restore: networks beside the method, optimizers, ...
@@ -157,9 +195,18 @@ class Training:
         values = tuple(objects.values())
         return values[0] if len(values) == 1 else values
 
-    def stage(self, name: str) -> Stage:
-        """Open the stage ``name``."""
-        return Stage(self._session, name)
+    def stage(self, name: str, until: float = 1.0) -> Stage:
+        """Open the stage ``name``.
+
+        Parameters
+        ----------
+        name : str
+            Unique in the training.
+        until : float
+            Share of the user's budget, in (0, 1], that is used up when the stage must end; what
+            remains is for later stages. Without a budget it has no effect.
+        """
+        return Stage(self._session, name, until)
 
     def steps(self, n: int) -> Iterator[Step]:
         """Yield the steps of the only stage of a method, ``"main"``."""
@@ -179,6 +226,7 @@ class Training:
         """
         self._session.close()
         state = self._state
+        state.scratch.clear()
         return TrainingResult(
             stages=[counts.cost() for counts in state.ledger.stages.values()],
             steps=state.ledger.steps, seconds=state.ledger.seconds,
