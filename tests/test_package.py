@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "atomic": {"errors"},
     "download": {"atomic", "errors", "files"},
     "files": {"atomic", "download", "errors"},
+    "imagestore": {"atomic", "errors"},
     "api": {"errors"},
     "networks": {"errors", "files"},
     "training": {"api", "atomic", "errors", "files", "results.record"},
@@ -37,7 +38,8 @@ MAY_IMPORT = {
     "plan": {"engine.identity", "errors", "registry", "results.record", "spec"},
     "engine": {"errors", "evaluation", "files", "plan", "registry", "results", "training"},
 }
-PUBLIC_MODULES = {"srbench", "srbench.errors", "srbench.files", "srbench.networks",
+PUBLIC_MODULES = {"srbench", "srbench.errors", "srbench.files", "srbench.imagestore",
+                  "srbench.networks",
                   "srbench.training", "srbench.evaluation.transport", "srbench.evaluation.moments"}
 
 
