@@ -76,6 +76,8 @@ class RemoteFile:
 def read_manifest(path: Path) -> dict[str, RemoteFile]:
     """Read an ``official_files.json``: name, repository, licence, commit, url, files, hashes.
 
+    ``{path}`` in the url stands for a file's path, or for its entry of ``ids`` where it has one.
+
     Returns
     -------
     dict of str to RemoteFile
@@ -89,10 +91,10 @@ def read_manifest(path: Path) -> dict[str, RemoteFile]:
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        prefixes = document.get("sha256_prefix", {})
+        prefixes, ids = document.get("sha256_prefix", {}), document.get("ids", {})
         note = f"{document['licence']}, {document['repository']}"
         return {
-            name: RemoteFile(url=document["url"].replace("{path}", name),
+            name: RemoteFile(url=document["url"].replace("{path}", ids.get(name, name)),
                              path=f"{document['name']}/{name}", git_blob_sha1=blob,
                              sha256_prefix=prefixes.get(name), licence=note)
             for name, blob in document["files"].items()

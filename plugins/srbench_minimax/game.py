@@ -1,4 +1,4 @@
-"""What methods share that train a map T against a potential f: settings, networks, optimisers.
+"""What methods share that train a map T against a potential f: networks, optimisers.
 
 Legend: T = the map, f = the potential or critic, x ~ P (low resolution), y ~ Q (high resolution).
 """
@@ -9,73 +9,25 @@ import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler
 
-from srbench import Field, Method, Parameters, Skipped
+from srbench import Method, Skipped
+from srbench.networks.resize import up_bicubic
 from srbench.networks.resnet import ResNetPotential
 from srbench.networks.unet import UNet
-from srbench.networks.vectors import Activation, VectorMap, VectorPotential
+from srbench.networks.vectors import VectorMap, VectorPotential
 from srbench_minimax.checkpoints import read_map
+from srbench_minimax.parameters import MinimaxParameters
 
 if TYPE_CHECKING:
     from srbench.training import Training
 
 OFFICIAL = "official"  # value of ``pretrained`` that stands for the authors' published weights
 WIDTH_GROWTH = 8  # filters_max / filters of the released potential: 512 / 64
-
-
-class MinimaxParameters(Parameters):
-    """Settings common to `ots` and `wgan-gp`.
-
-    Attributes
-    ----------
-    iterations : int
-        Outer iterations.
-    batch_size : int
-        Samples of each of x and y in every update.
-    lr_map, lr_potential, beta1, beta2, weight_decay : float
-        Adam for T and for f.
-    lr_decay : {"none", "linear", "cosine"}
-        How both learning rates fall to 0 over the outer iterations.
-    unet_base : int
-        Width of T at full resolution (images).
-    potential_filters : int
-        Width of f at full resolution; it doubles at each halving up to eight times this (images).
-    potential_slope : float or None
-        Slope that the Kaiming fan-out initialisation of f assumes; None keeps PyTorch's defaults.
-    residual : bool
-        T(x) = x + network(x), started at the identity, instead of T(x) = network(x).
-    map_average : float
-        Decay of the moving average of T's weights that is validated and evaluated in T's place; 0
-        evaluates T itself, as paper and code do.
-    hidden, depth, activation
-        Perceptrons of both networks (vectors).
-    pretrained : str
-        Path of a checkpoint of T in the authors' layout, or ``"official"`` for their own file;
-        training is skipped. Its network decides the width; it is never residual.
-    """
-
-    iterations: int = Field(10_000, ge=1)
-    batch_size: int = Field(64, ge=1)
-    lr_map: float = Field(1e-4, gt=0)
-    lr_potential: float = Field(1e-4, gt=0)
-    beta1: float = Field(0.0, ge=0, lt=1)
-    beta2: float = Field(0.9, ge=0, lt=1)
-    weight_decay: float = Field(0.0, ge=0)
-    lr_decay: Literal["none", "linear", "cosine"] = "none"
-    unet_base: int = Field(64, ge=1)
-    potential_filters: int = Field(64, ge=1)
-    potential_slope: float | None = Field(0.0, ge=0)
-    residual: bool = False
-    map_average: float = Field(0.0, ge=0, lt=1)
-    hidden: int = Field(128, ge=1)
-    depth: int = Field(3, ge=0)
-    activation: Activation = "celu"
-    pretrained: str = ""
 
 
 class Players(NamedTuple):
@@ -112,25 +64,13 @@ class MinimaxMethod(Method):
         Raises
         ------
         Skipped
-            If input and output differ in shape, or weights are asked for on vectors.
+            If the map does not fit the problem, or weights are asked for on vectors.
         CorruptFile
             If a checkpoint is not a map's, naming the first entry that differs.
         """
-        if self.problem.lr_shape != self.problem.hr_shape:
-            raise Skipped(
-                f"the map takes samples of one shape to the same shape, here "
-                f"{self.problem.lr_shape} becomes {self.problem.hr_shape}"
-            )
         p = self.params
         self.residual = p.residual and not p.pretrained
-        if p.pretrained:
-            self.network: nn.Module = self.pretrained_map()
-        elif self.problem.is_image:
-            self.network = UNet(p.unet_base)
-        else:
-            self.network = VectorMap(
-                self.problem.dim, p.hidden, p.depth, residual=False, activation=p.activation
-            )
+        self.network: nn.Module = self.pretrained_map() if p.pretrained else self.build_map()
         if self.residual:
             start_at_zero(self.network)
         self._itself = False
@@ -138,14 +78,43 @@ class MinimaxMethod(Method):
         if p.map_average and not p.pretrained:
             self.average = copy.deepcopy(self.network).requires_grad_(requires_grad=False)
 
+    def build_map(self) -> nn.Module:
+        """Create the network of T: a UNet on images, a perceptron on vectors.
+
+        Raises
+        ------
+        Skipped
+            If input and output differ in shape.
+        """
+        p = self.params
+        if self.problem.lr_shape != self.problem.hr_shape:
+            raise Skipped(
+                f"the map takes samples of one shape to the same shape, here "
+                f"{self.problem.lr_shape} becomes {self.problem.hr_shape}"
+            )
+        if self.problem.is_image:
+            return UNet(p.unet_base)
+        return VectorMap(
+            self.problem.dim, p.hidden, p.depth, residual=False, activation=p.activation
+        )
+
     def forward(self, lr: Tensor) -> Tensor:
-        """Map ``lr`` of shape (N, 3, h, w) or (N, d) to T(lr) of the same shape.
+        """Map ``lr`` of shape (N, 3, h, w) to (N, 3, s*h, s*w), or (N, d) to (N, d).
 
         This is the averaged map, where ``map_average`` asks for one, but inside a training step.
         """
-        network = self.network if self._itself or self.average is None else self.average
+        own = self._itself or self.average is None
+        return self.mapped_by(self.network if own else self.average, lr)
+
+    def mapped_by(self, network: nn.Module | None, lr: Tensor) -> Tensor:
+        """Return T(lr) with ``network``, of the build of T's own, in its place."""
+        assert network is not None
         moved: Tensor = network(lr)
-        return lr + moved if self.residual else moved
+        return self.up(lr) + moved if self.residual else moved
+
+    def up(self, lr: Tensor) -> Tensor:
+        """Bring samples to the shape of Q: bicubic interpolation, the identity at scale 1."""
+        return lr if self.problem.scale == 1 else up_bicubic(lr, self.problem.scale)
 
     @contextmanager
     def itself(self) -> Iterator[None]:
@@ -180,7 +149,7 @@ class MinimaxMethod(Method):
         """Path of the authors' published weights for these parameters, fetched and verified."""
         raise Skipped("there are no published weights of this method", hint="give a path instead")
 
-    def pretrained_map(self) -> UNet:
+    def pretrained_map(self) -> nn.Module:
         """UNet of the checkpoint that ``pretrained`` names, as wide as the checkpoint's."""
         if not self.problem.is_image:
             raise Skipped(

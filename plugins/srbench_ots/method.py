@@ -1,94 +1,33 @@
 """Optimal transport solver, Algorithm 1 of arXiv 2202.01116.
 
 Legend: T = the map, f = the potential, c = the transport cost, x ~ P (low resolution), y ~ Q (high
-resolution), K_T = steps of T for each step of f.
+resolution), K_T = steps of T for each step of f, k_c = steps of f between two references of c.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING
 
-from srbench import Field
+from srbench import Skipped
 from srbench.files import ensure, read_manifest
-from srbench.networks.adversarial import mse_cost, potential_gap
-from srbench_minimax.game import MinimaxMethod, MinimaxParameters, Players
+from srbench.networks.adversarial import potential_gap
+from srbench.networks.edsr import EDSR
+from srbench.networks.perceptual import VGGFeatures
+from srbench_minimax.game import OFFICIAL, MinimaxMethod, Players
+from srbench_ots.checkpoints import read_edsr
+from srbench_ots.cost import TransportCost
+from srbench_ots.parameters import OTSParams
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from torch import nn
 
+    from srbench import Parameters
     from srbench.training import Step, Training
 
 MANIFEST = Path(__file__).with_name("official_files.json")
 OFFICIAL_FILE = "benchmark/checkpoints/IPM_vs_OTS/T.pt"
-VECTOR = {  # ours: neither paper nor code runs on vectors
-    "batch_size": 1024,
-    "lr_map": 3e-3,
-    "lr_potential": 3e-3,
-    "beta1": 0.5,
-    "lr_decay": "linear",
-    "residual": True,
-    "hidden": 128,
-    "depth": 3,
-    "activation": "relu",
-}
-
-
-class OTSParams(MinimaxParameters):
-    """Settings of OTS.
-
-    Presets
-    -------
-    ``paper``
-        Table 4 of the paper, row Benchmark: 10K steps of f, K_T = 10, batch 64, both learning
-        rates 1e-4; UNet base 64 (appendix C). What the paper leaves open is as in the released
-        code that made its numbers: Adam betas (0, 0.9), no weight decay, fan-out initialisation.
-    ``code``
-        The released notebook of the Wasserstein-2 experiment: 25,000 steps of f, UNet base 32.
-    ``quick``
-        Ours: small networks and a residual map, minutes on two CPU cores at 32 x 32.
-    ``...@vector``
-        Ours: perceptrons with about the parameters of the benchmark's own networks; neither paper
-        nor code runs OTS on vectors.
-
-    Attributes
-    ----------
-    iterations : int
-        Steps of f.
-    inner_steps : int
-        K_T.
-    cost : {"mse"}
-        c(x, T(x)), divided by the number of values of a sample.
-    cost_factor : float
-        Factor of the cost; a positive one leaves the ideal map unchanged.
-    order : {"f-first", "T-first"}
-        Which network moves first in an outer iteration; f in the paper.
-    """
-
-    inner_steps: int = Field(10, ge=1)
-    cost: Literal["mse"] = "mse"
-    cost_factor: float = Field(1.0, gt=0)
-    order: Literal["f-first", "T-first"] = "f-first"
-
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "paper": {"iterations": 10_000, "inner_steps": 10, "batch_size": 64, "unet_base": 64},
-        "code": {"iterations": 25_000, "inner_steps": 10, "batch_size": 64, "unet_base": 32},
-        "quick": {
-            "iterations": 900,
-            "inner_steps": 3,
-            "batch_size": 8,
-            "unet_base": 8,
-            "potential_filters": 8,
-            "potential_slope": None,
-            "residual": True,
-            "map_average": 0.995,  # a window of 7 % of the steps of T
-            "lr_map": 4e-3,
-            "lr_potential": 2e-3,
-        },
-        "paper@vector": VECTOR,
-        "code@vector": VECTOR,
-        "quick@vector": {**VECTOR, "iterations": 3000, "inner_steps": 10, "batch_size": 512},
-    }
+OFFICIAL_PHOTOGRAPHS = "state_dicts/AIM_EDSR_{cost}.pt"
 
 
 class OTS(MinimaxMethod):
@@ -100,9 +39,50 @@ class OTS(MinimaxMethod):
     Params = OTSParams
     params: OTSParams
 
+    @classmethod
+    def requires(cls, params: Parameters) -> tuple[str, ...]:
+        """VGG-16 for the perceptual cost."""
+        needed = isinstance(params, OTSParams) and params.cost == "vgg" and not params.pretrained
+        return ("vgg16",) if needed else ()
+
+    def build(self) -> None:
+        """Create T and the cost; see `MinimaxMethod.build`.
+
+        Raises
+        ------
+        Skipped
+            If the map or the cost does not fit the problem.
+        MissingWeights
+            If the perceptual cost is asked for and VGG-16 is not on this machine.
+        """
+        if self.params.cost == "vgg" and not self.problem.is_image:
+            raise Skipped("cost='vgg' compares images, not vectors", hint="use cost=mse")
+        super().build()
+        # A plain object: what it holds belongs to the training, not to the weights of the map.
+        perceptual = self.requires(self.params) != ()
+        features = VGGFeatures() if perceptual else None
+        self.cost = TransportCost(self.up, self.mapped_by, features)
+
+    def build_map(self) -> nn.Module:
+        """Create the network of T: an EDSR on photographs, else as `MinimaxMethod` does."""
+        if self.problem.domain != "sr":
+            return super().build_map()
+        return EDSR(self.params.blocks, self.params.features, scale=self.problem.scale)
+
     def official_file(self) -> Path:
-        """Path of the authors' ``T.pt``, fetched once and verified."""
-        return ensure(read_manifest(MANIFEST)[OFFICIAL_FILE])
+        """Path of the authors' file of T, fetched once and verified."""
+        name = OFFICIAL_FILE
+        if self.problem.domain == "sr":
+            name = OFFICIAL_PHOTOGRAPHS.format(cost=self.params.cost.upper())
+        return ensure(read_manifest(MANIFEST)[name])
+
+    def pretrained_map(self) -> nn.Module:
+        """T of the checkpoint that ``pretrained`` names; see `read_edsr` for photographs."""
+        if self.problem.domain != "sr":
+            return super().pretrained_map()
+        given = self.params.pretrained
+        path = self.official_file() if given == OFFICIAL else Path(given).expanduser()
+        return read_edsr(path, self.problem.scale)
 
     def fit(self, training: Training) -> None:
         """Run Algorithm 1; returns at once where T was loaded from a checkpoint."""
@@ -110,7 +90,11 @@ class OTS(MinimaxMethod):
         if p.pretrained:
             return
         players = self.open(training)
+        self.cost.to(training.device)
+        if p.cost_refresh:
+            training.track(reference=self.cost.keep(self.network))
         for step in training.steps(p.iterations):
+            self.cost.refresh(step.index, p.cost_refresh, self.network)
             if p.order == "f-first":
                 self.ascend_potential(training, step, players)
             for _ in range(p.inner_steps):
@@ -137,7 +121,7 @@ class OTS(MinimaxMethod):
         self.train()
         with self.itself():
             mapped = self(x)
-        cost = mse_cost(x, mapped)
+        cost = self.cost(x, mapped)
         loss = self.params.cost_factor * cost - players.f(mapped).mean()
         step.minimize(loss, players.map_optimizer)
         self.update_average()

@@ -19,7 +19,8 @@ from srbench.networks.adversarial import (
     mse_cost,
     potential_gap,
 )
-from srbench_minimax.game import MinimaxMethod, MinimaxParameters, Players
+from srbench_minimax.game import MinimaxMethod, Players
+from srbench_minimax.parameters import MinimaxParameters
 from srbench_wgan_gp import PUBLISHED_LAMBDAS
 
 if TYPE_CHECKING:

@@ -68,6 +68,7 @@ from its last checkpoint. The path of the page is printed on stdout, everything 
 def command(**options: Any) -> None:
     """Plan, run, show (see the help text above)."""
     given = merge_config(options)
+    from srbench.cli.prefetch import fetch_required
     from srbench.plan import make_plan
     from srbench.registry.catalog import discover
     from srbench.results.store import Store
@@ -84,6 +85,7 @@ def command(**options: Any) -> None:
     if options["rerun"]:
         forget_training(store, finished_before(store, cells))
     store.write_plan(plan_id, plan_document(plan_id, cells))
+    fetch_required([cell for cell in cells if cell.key not in done], catalog)
     records = run_all(cells, done, store, given, as_json=options["as_json"])
     conclude(records, store, plan_id, as_json=options["as_json"])
 
@@ -97,8 +99,11 @@ def finished_before(store: Store, cells: list[Cell]) -> dict[str, Record]:
 
 def forget_training(store: Store, keys: Iterable[str]) -> None:
     """Remove checkpoints of finished cells, from which nothing would be trained again."""
+    from srbench.training.scratch import FOLDER as SCRATCH
+
     for key in keys:
-        shutil.rmtree(store.cell_folder(key) / "checkpoint", ignore_errors=True)
+        for name in ("checkpoint", SCRATCH):
+            shutil.rmtree(store.cell_folder(key) / name, ignore_errors=True)
 
 
 def plan_document(plan_id: str, cells: list[Cell]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class Budget:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read ``"600s"``, ``"10m"``, ``"3min"``, ``"2h"`` (time) or ``"500"``, ``"500it"`` (steps).
+        """Read ``"600s"``, ``"10m"``, ``"3min"``, ``"2h"`` or, steps, ``"500"``, ``"500it"``.
 
         Raises
         ------

@@ -39,6 +39,10 @@ class Photographs:
         """Yield the images in order."""
         return (self[index] for index in range(len(self)))
 
+    def raw(self, index: int) -> Tensor:
+        """Return one image as it lies on the host, (3, h, w) uint8, without charging it."""
+        return self._images[index]
+
     def shape(self, index: int) -> tuple[int, int]:
         """Return height and width of one image, without charging it."""
         height, width = self._images[index].shape[-2:]

@@ -163,6 +163,10 @@ class Training:
         return Photographs(self._dataset.train_images(role), self.device,
                            self._state.ledger.count_images)
 
+    def charge(self, *, images: int) -> None:
+        """Count images the method trains on that it did not draw here, such as generated ones."""
+        self._state.ledger.count_images(images)
+
     def scratch(self, name: str) -> Path:
         """Return a folder for files the method makes, such as generated pairs.
 

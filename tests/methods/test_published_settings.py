@@ -11,7 +11,8 @@ from srbench.networks import ResNetPotential, UNet, VectorMap, VectorPotential
 from srbench.registry.catalog import discover
 from srbench.spec import expand, parse_specs
 from srbench_anchors.method import Constant, Linear
-from srbench_minimax.game import MinimaxMethod, MinimaxParameters, start_at_zero
+from srbench_minimax.game import MinimaxMethod, start_at_zero
+from srbench_minimax.parameters import MinimaxParameters
 from srbench_ots.method import OTS, OTSParams
 from srbench_wgan_gp.method import WGANGP, WGANGPParams
 

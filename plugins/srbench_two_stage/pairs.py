@@ -1,0 +1,220 @@
+"""Pairs generated between the two stages: what the released codes write to folders of PNG files.
+
+They lie in the training's scratch folder as bytes, so an interrupted training finds them again.
+Photographs that serve as HR images as they are are read from the dataset, not copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from srbench.errors import DataError
+from srbench.imagestore import TURNS, ImageStore, random_places, turned
+from srbench.networks.resize import truncate_to_uint8
+from srbench.training import mix
+from srbench_two_stage.crops import to_unit, upload
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from srbench.training import Step, Training
+
+Role = Literal["lr", "hr"]
+Size = tuple[int, int]
+
+
+class Generated(NamedTuple):
+    """What is made of one photograph, (1, c, h, w) each, in [0, 1].
+
+    ``hr`` is None where the photograph itself is the HR image; ``weights`` is a map over the LR
+    image, at half its size.
+    """
+
+    lr: Tensor
+    hr: Tensor | None = None
+    weights: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How pairs are made of the photographs of one role.
+
+    Attributes
+    ----------
+    role : {"lr", "hr"}
+        Which training photographs.
+    hr_size : callable
+        Takes (height, width) of a photograph; returns those of its HR image.
+    make : callable
+        Takes a photograph (1, 3, h, w) in [0, 1]; returns the `Generated` pair.
+    copies : bool
+        Whether ``make`` returns an HR image of its own.
+    """
+
+    role: Role
+    hr_size: Callable[[Size], Size]
+    make: Callable[[Tensor], Generated]
+    copies: bool
+
+
+class Made(nn.Module):
+    """Number of pairs made, kept in checkpoints."""
+
+    count: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("count", torch.zeros((), dtype=torch.int64))
+
+
+class Pairs:
+    """Pairs of one training.
+
+    Parameters
+    ----------
+    training : Training
+        Gives photographs, scratch folder and seed.
+    recipes : sequence of Recipe
+        Pairs of all of them are mixed: photograph by photograph in a random order, so that a
+        budget that ends early leaves a fair part of each.
+    hr_crop : int
+        Side of the HR crops to come; smaller images are left out.
+    weighted : bool
+        Whether the recipes make weights; crops then lie at even LR positions.
+
+    Raises
+    ------
+    DataError
+        If no image holds a crop.
+    """
+
+    def __init__(
+        self, training: Training, recipes: Sequence[Recipe], hr_crop: int, *, weighted: bool = False
+    ) -> None:
+        self._training, self._weighted = training, weighted
+        self._scale = training.problem.scale
+        self._hr_crop, self._lr_crop = hr_crop, hr_crop // self._scale
+        self._images = {recipe.role: training.images(recipe.role) for recipe in recipes}
+        found = [(recipe, index, self._size(recipe, index))
+                 for recipe in recipes for index in range(len(self._images[recipe.role]))]
+        jobs = [job for job in found if min(job[2]) >= hr_crop]
+        if not jobs:
+            raise DataError(f"no training photograph gives an HR image of {hr_crop} x {hr_crop}",
+                            hint="use larger photographs")
+        order = np.random.default_rng(mix(training.seed, "pairs")).permutation(len(jobs))
+        self._jobs = [jobs[i] for i in order]
+        self._made: Made = training.track(pairs=Made())
+        self._stores: dict[str, ImageStore] = {}
+
+    def make(self, steps: Iterator[Step]) -> None:
+        """Generate pairs, one a step; at least one, and again what was lost since.
+
+        Parameters
+        ----------
+        steps : iterator of Step
+            Of a stage of its own, `len` (self) steps long.
+        """
+        for step in steps:
+            if not self._stores:
+                self._open(fresh=step.index == 0)
+            self._put(step.index)
+            self._made.count.fill_(step.index + 1)
+        if not self._stores:  # the stage was finished before, or the budget left it no step
+            self._open(fresh=int(self._made.count) == 0)
+        self._number = max(1, int(self._made.count))
+        for index in range(self._number):
+            if not all(store.has(at) for store, at in self._places(index)):
+                self._put(index)
+        self._shapes = self._stores["lr"].shapes[: self._number]
+
+    def __len__(self) -> int:
+        """Return the number of pairs there can be."""
+        return len(self._jobs)
+
+    @property
+    def number(self) -> int:
+        """Number of pairs that were made."""
+        return self._number
+
+    def batch(self, n: int, number: int) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Draw aligned crops, flipped and turned alike; a function of the seed and ``number``.
+
+        Returns
+        -------
+        lr, hr : Tensor
+            (n, 3, p, p) and (n, 3, s * p, s * p) in [0, 1], on the training's device.
+        weights : Tensor or None
+            (n, 1, p / 2, p / 2).
+        """
+        generator = torch.Generator().manual_seed(mix(self._training.seed, "pair batch", number))
+        places = random_places(self._shapes, n, self._lr_crop, generator,
+                               grid=2 if self._weighted else 1)
+        turns = torch.randint(TURNS, (n,), generator=generator).numpy()
+        device = self._training.device
+        lr = self._stores["lr"].crops(*places, self._lr_crop, turns)
+        hr = np.stack([self._hr(*place, turn) for *place, turn in zip(*places, turns, strict=True)])
+        self._training.charge(images=2 * n)
+        weights = None
+        if self._weighted:
+            which, tops, lefts = places
+            half = self._stores["weights"].crops(which, tops // 2, lefts // 2, self._lr_crop // 2,
+                                                 turns)
+            weights = upload(half, device)
+        return upload(lr, device), upload(hr, device), weights
+
+    def _hr(self, which: int, top: int, left: int, turn: int) -> np.ndarray:
+        """Cut the HR crop that belongs to an LR crop, as a view."""
+        recipe, index, _ = self._jobs[which]
+        if recipe.copies:
+            image: np.ndarray = self._stores["hr"][self._copies[which]]
+        else:
+            image = self._images[recipe.role].raw(index).permute(1, 2, 0).numpy()
+        top, left = self._scale * top, self._scale * left
+        return turned(image[top : top + self._hr_crop, left : left + self._hr_crop], turn)
+
+    def _size(self, recipe: Recipe, index: int) -> Size:
+        """Sides of the HR image of a photograph, cut to multiples of the scale."""
+        height, width = recipe.hr_size(self._images[recipe.role].shape(index))
+        return height - height % self._scale, width - width % self._scale
+
+    def _open(self, *, fresh: bool) -> None:
+        """Begin the stores, or go on with those an earlier process left."""
+        begin = ImageStore.create if fresh else ImageStore.resume
+        folder: Path = self._training.scratch("pairs")
+        lr = [(height // self._scale, width // self._scale) for _, _, (height, width) in self._jobs]
+        self._stores["lr"] = begin(folder / "lr", lr)
+        copies = [i for i, (recipe, _, _) in enumerate(self._jobs) if recipe.copies]
+        self._copies = {job: at for at, job in enumerate(copies)}
+        if copies:
+            self._stores["hr"] = begin(folder / "hr", [self._jobs[i][2] for i in copies])
+        if self._weighted:
+            half = [(-(-height // 2), -(-width // 2)) for height, width in lr]
+            self._stores["weights"] = begin(folder / "weights", half, channels=1, dtype="float32")
+
+    def _places(self, job: int) -> list[tuple[ImageStore, int]]:
+        """Stores that hold a part of a pair, and where."""
+        return [(store, self._copies[job] if name == "hr" else job)
+                for name, store in self._stores.items() if name != "hr" or job in self._copies]
+
+    @torch.no_grad()
+    def _put(self, job: int) -> None:
+        """Generate one pair and store it."""
+        recipe, index, _ = self._jobs[job]
+        photograph = self._images[recipe.role][index]
+        with torch.autocast(self._training.device.type, enabled=False):
+            made = recipe.make(to_unit(photograph))
+        parts = {"lr": truncate_to_uint8(made.lr), "weights": made.weights}
+        if made.hr is not None:
+            parts["hr"] = truncate_to_uint8(made.hr)
+        for name, store in self._stores.items():
+            part = parts.get(name)
+            if part is not None:
+                at = self._copies[job] if name == "hr" else job
+                height, width = store.shape(at)
+                store.put(at, part[0, :, :height, :width].permute(1, 2, 0).cpu().numpy())

@@ -1,0 +1,211 @@
+"""The second stage's network and settings, and the method around it.
+
+Legend: G = the restorer, images in [0, 1]; T(x) = 2 G((x + 1) / 2) - 1.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+
+from srbench import Field, Method, Parameters, Skipped
+from srbench.errors import MissingWeights, ParameterError
+from srbench.files import cache_dir, ensure, read_manifest
+from srbench.networks.resize import up_bicubic
+from srbench.networks.rrdbnet import RRDBNet, load_rrdb
+from srbench_two_stage.crops import from_unit, to_unit
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from srbench.files import RemoteFile
+
+OFFICIAL = "official"
+ESRGAN, ESRGAN_FILE = "esrgan", "RRDB_ESRGAN_x4.pth"
+RANDOM = "random"
+
+
+class TwoStageParameters(Parameters):
+    """Settings common to `fssr` and `dasr`.
+
+    Attributes
+    ----------
+    iterations, batch_size : int
+        Of the second stage.
+    hr_crop : int
+        Side of its HR crops.
+    lr, beta1, beta2 : float
+        Adam of the restorer and of its discriminator.
+    blocks, features, growth : int
+        Of the restorer, an RRDBNet.
+    residual : bool
+        G(x) = Up(x) + network(x), with Up bicubic, started at Up, instead of G(x) = network(x).
+    init : str
+        What the restorer starts from: ``"random"``, ``"esrgan"`` (the authors' file
+        RRDB_ESRGAN_x4.pth, looked for in SRBENCH_WEIGHTS and the cache), or the path of a
+        checkpoint.
+    degradation_share, pairs_share : float
+        Shares of a budget (``--budget``) after which the first stage and the generation of pairs
+        end.
+    pretrained : str
+        Path of a checkpoint of the restorer in either layout, or ``"official"``; training is
+        skipped, and the checkpoint decides the network.
+    pretrained_degradation : str
+        Path of a checkpoint of the first stage (the authors' ``.tar``), or ``"official"``; that
+        stage is skipped.
+    """
+
+    iterations: int = Field(60_001, ge=1)
+    batch_size: int = Field(16, ge=1)
+    hr_crop: int = Field(128, ge=32, multiple_of=32)
+    lr: float = Field(1e-4, gt=0)
+    beta1: float = Field(0.9, ge=0, lt=1)
+    beta2: float = Field(0.999, ge=0, lt=1)
+    blocks: int = Field(23, ge=0)
+    features: int = Field(64, ge=1)
+    growth: int = Field(32, ge=1)
+    residual: bool = False
+    init: str = RANDOM
+    degradation_share: float = Field(0.4, gt=0, lt=1)
+    pairs_share: float = Field(0.5, gt=0, lt=1)
+    pretrained: str = ""
+    pretrained_degradation: str = ""
+
+
+class TwoStageMethod(Method):
+    """A restorer trained on generated pairs.
+
+    Subclasses define `fit`, `prepare`, `manifest`, the list of the authors' files, and
+    `official_restorer`, the one of the restorer.
+    """
+
+    Params = TwoStageParameters
+    params: TwoStageParameters
+    manifest: ClassVar[Path]
+
+    def build(self) -> None:
+        """Create the restorer, or load it where the parameters name a checkpoint.
+
+        Raises
+        ------
+        Skipped
+            If the data is not photographs with scale 4.
+        MissingWeights
+            If a checkpoint or pretrained weights are not on this machine; before any training.
+        CorruptFile
+            If a checkpoint is not a restorer's, naming the first entry that differs.
+        """
+        if self.problem.domain != "sr" or self.problem.scale != 4:
+            raise Skipped(f"{type(self).__name__} learns super-resolution of photographs by 4; the "
+                          f"domain is {self.problem.domain}, the scale {self.problem.scale}")
+        p = self.params
+        if p.pairs_share < p.degradation_share:
+            raise ParameterError(f"pairs_share={p.pairs_share} is less than degradation_share="
+                                 f"{p.degradation_share}", hint="the second begins where the first "
+                                 "ends")
+        self._notes: list[str] = []
+        # In a dictionary, so that they are no part of the map and of its weights.
+        self.beside: dict[str, Any] = {}
+        self.residual = p.residual and not p.pretrained
+        self.network = self.pretrained_network() if p.pretrained else self.new_network()
+        if self.residual:
+            for parameter in self.network.conv_last.parameters():
+                torch.nn.init.zeros_(parameter)
+        if not p.pretrained:
+            self.prepare()
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Put what training needs beside the restorer into `beside`.
+
+        Raises
+        ------
+        MissingWeights
+            If pretrained weights are not on this machine, before any training.
+        """
+
+    def forward(self, lr: Tensor) -> Tensor:
+        """Map ``lr`` (N, 3, h, w) to T(lr), (N, 3, 4 h, 4 w), unclamped."""
+        return from_unit(self.restore(to_unit(lr)))
+
+    def restore(self, unit: Tensor) -> Tensor:
+        """Return G of images in [0, 1]."""
+        restored: Tensor = self.network(unit)
+        return restored + up_bicubic(unit, self.problem.scale) if self.residual else restored
+
+    def notes(self) -> list[str]:
+        """What differs from the method as published."""
+        return list(self._notes)
+
+    def note(self, sentence: str) -> None:
+        """Add to `notes`."""
+        if sentence not in self._notes:
+            self._notes.append(sentence)
+
+    def new_network(self) -> RRDBNet:
+        """Create the restorer and give it its start."""
+        p = self.params
+        network = RRDBNet(p.features, p.blocks, p.growth, self.problem.scale)
+        if p.init == RANDOM:
+            self.initialise(network)
+            return network
+        start = load_rrdb(esrgan_file() if p.init == ESRGAN else Path(p.init).expanduser())
+        shape = (start.conv_first.out_channels, len(start.RRDB_trunk))
+        if shape != (p.features, p.blocks):
+            raise ParameterError(
+                f"init={p.init!r} has features={shape[0]}, blocks={shape[1]}, the parameters say "
+                f"features={p.features}, blocks={p.blocks}", hint="set them to the file's")
+        return start
+
+    def initialise(self, network: RRDBNet) -> None:
+        """Change the random start of the restorer; PyTorch's own, dense blocks scaled, is left."""
+
+    def pretrained_network(self) -> RRDBNet:
+        """Load the restorer that ``pretrained`` names.
+
+        Raises
+        ------
+        ParameterError
+            If its magnification is not the problem's.
+        """
+        path = self.checkpoint(self.params.pretrained, self.official_restorer())
+        network = load_rrdb(path)
+        if 2**network.doublings != self.problem.scale:
+            raise ParameterError(f"{path} magnifies by {2**network.doublings}, not by "
+                                 f"{self.problem.scale}")
+        return network
+
+    @abstractmethod
+    def official_restorer(self) -> str:
+        """Name of the authors' checkpoint of the restorer in the manifest."""
+
+    def checkpoint(self, given: str, official: str) -> Path:
+        """Path of a checkpoint: the user's, or the authors' file, fetched once."""
+        if given != OFFICIAL:
+            return Path(given).expanduser()
+        remote: RemoteFile = read_manifest(self.manifest)[official]
+        return ensure(remote)
+
+
+def esrgan_file() -> Path:
+    """Path of RRDB_ESRGAN_x4.pth on this machine.
+
+    Raises
+    ------
+    MissingWeights
+        If it is not here; there is no address it can be fetched from without a browser.
+    """
+    named = os.environ.get("SRBENCH_WEIGHTS", "")
+    folders = [Path(named).expanduser()] if named else []
+    cached = cache_dir() / "weights"
+    for folder in (*folders, cached):
+        if (folder / ESRGAN_FILE).is_file():
+            return folder / ESRGAN_FILE
+    raise MissingWeights(
+        f"{ESRGAN_FILE}, which the restorer starts from, is not on this machine",
+        hint=f"get it from the models of github.com/xinntao/ESRGAN, then: cp {ESRGAN_FILE} "
+        f"{cached}/ ; or start from random weights: init=random")
