@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "files": {"atomic", "download", "errors"},
     "imagestore": {"atomic", "errors"},
     "api": {"errors"},
-    "networks": {"errors", "files"},
+    "networks": {"backbones", "errors", "files", "weights"},
     "training": {"api", "atomic", "errors", "files", "results.record"},
     "backbones": {"atomic", "errors", "files"},
     "weights": {"atomic", "backbones", "errors", "files", "weights_sdist"},

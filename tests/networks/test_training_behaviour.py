@@ -8,7 +8,20 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from srbench.networks import EDSR, ConvICNN64, ResNetGenerator, ResNetPotential, UNet
+from srbench.networks import (
+    EDSR,
+    VGG128,
+    ConvICNN64,
+    DeResnet,
+    DSGANDiscriminator,
+    DSGANGenerator,
+    DSNDiscriminator,
+    PatchGAN,
+    ResNetGenerator,
+    ResNetPotential,
+    RRDBNet,
+    UNet,
+)
 from tests.fill import arr, fill, relative_error
 
 SMALL = {
@@ -17,6 +30,15 @@ SMALL = {
     "generator": (lambda: ResNetGenerator(6, 16, filters=4, filters_max=8), (3, 6)),
     "edsr": (lambda: EDSR(2, 6, scale=2), (2, 3, 9, 7)),
     "icnn": (lambda: ConvICNN64(rank=1), (1, 3, 64, 64)),
+    "rrdb": (lambda: RRDBNet(6, 2, 3), (2, 3, 7, 6)),
+    "dsgan": (lambda: DSGANGenerator(1), (2, 3, 9, 8)),
+    "deresnet": (lambda: DeResnet(1), (2, 3, 12, 16)),
+    "dsgan_d": (lambda: DSGANDiscriminator(), (2, 3, 9, 10)),
+    "dsgan_d_gau": (lambda: DSGANDiscriminator(filter="gau"), (2, 3, 9, 10)),
+    "dsn_d": (lambda: DSNDiscriminator(), (2, 3, 12, 16)),
+    "dsn_d_nld": (lambda: DSNDiscriminator("nld_s1", filter="gau"), (2, 3, 12, 14)),
+    "patchgan": (lambda: PatchGAN(), (2, 9, 32, 32)),
+    "vgg128": (lambda: VGG128(2, size=64), (3, 3, 64, 64)),
 }
 ON_IMAGES = [name for name in SMALL if name != "generator"]
 
