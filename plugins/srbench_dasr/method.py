@@ -127,8 +127,8 @@ class DASR(TwoStageMethod):
 
     def low_pass(self) -> LowPass:
         """Filter of the colour loss where frequencies are not separated by wavelets."""
-        kind = "gau" if self.params.separation == "gau" else "avg"
-        return LowPass(self.params.dsn_kernel, kind, padded=False)
+        gaussian = self.params.separation == "gau"
+        return LowPass(self.params.dsn_kernel, "gau" if gaussian else "avg", padded=False)
 
     def degradation_step(self, step: Step, players: Players, low: Callable[[Tensor], Tensor],
                          clean: Tensor, real: Tensor) -> None:
@@ -186,7 +186,8 @@ class DASR(TwoStageMethod):
                          real: Tensor, unpaired: Tensor) -> None:
         """One step of R on synthetic and real low-resolution crops together, then one of C."""
         p, (lr, hr, distance) = self.params, pair
-        sr, sr_real = self.restore(torch.cat((lr, real))).split([len(lr), len(real)])
+        both = self.restore(torch.cat((lr, real)))
+        sr, sr_real = both[: len(lr)], both[len(lr) :]
         pixel = weighted_l1(distance, sr, hr)
         wavelet = wavelet_l1(sr, hr)
         perceptual = lpips_loss(self.beside["lpips"], sr, hr)

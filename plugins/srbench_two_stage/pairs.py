@@ -158,13 +158,13 @@ class Pairs:
         turns = torch.randint(TURNS, (n,), generator=generator).numpy()
         device = self._training.device
         lr = self._stores["lr"].crops(*places, self._lr_crop, turns)
-        hr = np.stack([self._hr(*place, turn) for *place, turn in zip(*places, turns, strict=True)])
+        hr = np.stack([self._hr(which, top, left, turn)
+                       for which, top, left, turn in zip(*places, turns, strict=True)])
         self._training.charge(images=2 * n)
         weights = None
         if self._weighted:
-            which, tops, lefts = places
-            half = self._stores["weights"].crops(which, tops // 2, lefts // 2, self._lr_crop // 2,
-                                                 turns)
+            half = self._stores["weights"].crops(places[0], places[1] // 2, places[2] // 2,
+                                                 self._lr_crop // 2, turns)
             weights = upload(half, device)
         return upload(lr, device), upload(hr, device), weights
 
