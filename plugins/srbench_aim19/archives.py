@@ -1,0 +1,177 @@
+"""The challenge's archives: fetched, checked by their own checksums, unpacked with suspicion.
+
+Nobody published hashes of them. A download that was resumed is trusted no more than any other: an
+archive counts only once every image in it was unpacked with the right CRC-32.
+"""
+
+from __future__ import annotations
+
+import logging
+import lzma
+import shutil
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from srbench.errors import CorruptFile, DataError, StoreError
+from srbench.files import Progress, RemoteFile, cache_dir, ensure
+from srbench_aim19.layout import PARTS, official_folder
+
+URL = "https://data.vision.ee.ethz.ch/alugmayr/real-world-sr/AIM19/{name}.zip"
+LARGEST = 64 * 1024**3  # bytes an archive may unpack to; the largest is some 20 GB
+_BLOCK = 1 << 20
+_LOG = logging.getLogger(__name__)
+_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Archive(RemoteFile):
+    """A zip archive without a published hash, verified while it is unpacked."""
+
+    @property
+    def has_hash(self) -> bool:
+        """The CRC-32 of its members; so a download may be resumed."""
+        return True
+
+    @property
+    def folder(self) -> Path:
+        """Where it is unpacked."""
+        return official_folder() / Path(self.path).stem
+
+
+def archives() -> list[Archive]:
+    """Return the four archives, in the order of `PARTS`."""
+    return [Archive(url=URL.replace("{name}", part.folders[0]),
+                    path=f"aim19/{part.folders[0]}.zip",
+                    licence="research use, AIM 2019 challenge") for part in PARTS.values()]
+
+
+def absent() -> list[Archive]:
+    """Archives that are not unpacked yet."""
+    return [archive for archive in archives() if not archive.folder.is_dir()]
+
+
+def fetch(archive: Archive, progress: Progress | None = None) -> Path:
+    """Have an archive unpacked below the cache; return the folder.
+
+    What is done already is not done again. Our copy of the archive is deleted afterwards; one
+    found in a folder of ``SRBENCH_DATA`` is left alone.
+
+    Raises
+    ------
+    DownloadError
+        If it cannot be fetched; what came is kept and resumed.
+    CorruptFile
+        If it is damaged, also when fetched from the start again.
+    DataError
+        If it holds what no archive of images holds.
+    StoreError
+        If the disk is full.
+    """
+    if archive.folder.is_dir():
+        return archive.folder
+    path = ensure(archive, progress=progress)
+    ours = path == cache_dir() / archive.path
+    try:
+        unpack(path, archive.folder, progress)
+    except CorruptFile as error:
+        if not ours:
+            raise
+        _LOG.warning("%s; fetching it from the start", error.message)
+        path.unlink()
+        path = ensure(archive, progress=progress)
+        try:
+            unpack(path, archive.folder, progress)
+        except CorruptFile:
+            path.unlink()
+            raise
+    if ours:
+        path.unlink()
+    return archive.folder
+
+
+def unpack(path: Path, folder: Path, progress: Progress | None = None) -> None:
+    """Unpack the PNG files of an archive flat into ``folder``, all or none.
+
+    Raises
+    ------
+    CorruptFile
+        If it is no zip archive, truncated, or a checksum is wrong.
+    DataError
+        If a member has an absolute path, climbs out of the folder or is a link, two have one
+        name, or they are too large together: nothing is unpacked then.
+    StoreError
+        If the disk is full.
+    """
+    temporary = folder.with_name(f".{folder.name}.unpacking")
+    shutil.rmtree(temporary, ignore_errors=True)  # of an attempt that was killed
+    try:
+        with _told(path), zipfile.ZipFile(path) as archive:
+            members = _members(path, archive)
+            temporary.mkdir(parents=True)
+            total, done = sum(member.file_size for member in members), 0
+            for member in members:
+                target = temporary / PurePosixPath(member.filename).name
+                with archive.open(member) as source, target.open("wb") as file:
+                    while block := source.read(_BLOCK):
+                        file.write(block)
+                        done += len(block)
+                if progress is not None:
+                    progress(f"unpacking {path.name}", done, total)
+            temporary.replace(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _members(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """Members to unpack, once all of them are harmless."""
+    members: dict[str, zipfile.ZipInfo] = {}
+    for member in archive.infolist():
+        name = PurePosixPath(member.filename)
+        kind = stat.S_IFMT(member.external_attr >> 16)
+        if name.is_absolute() or ".." in name.parts or "\\" in member.filename or (
+                ":" in name.parts[0] if name.parts else False):
+            raise DataError(f"{path} holds {member.filename!r}, which would leave its folder",
+                            hint=f"it is not AIM19's archive: delete {path}")
+        if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+            raise DataError(f"{path} holds {member.filename!r}, which is a link or device",
+                            hint=f"it is not AIM19's archive: delete {path}")
+        hidden = any(part.startswith((".", "__MACOSX")) for part in name.parts)
+        if member.is_dir() or hidden:
+            continue
+        if name.suffix.lower() != ".png":
+            _LOG.warning("%s: %s is no PNG and is not unpacked", path.name, member.filename)
+            continue
+        if name.name in members:
+            raise DataError(f"{path} holds two images called {name.name}",
+                            hint=f"it is not AIM19's archive: delete {path}")
+        members[name.name] = member
+    total = sum(member.file_size for member in members.values())
+    if not members or total > LARGEST:
+        what = f"images of {total:,} bytes" if members else "no PNG image"
+        raise DataError(f"{path} holds {what}", hint=f"it is not AIM19's archive: delete {path}")
+    free = shutil.disk_usage(path.parent).free
+    if total > free:
+        raise StoreError(f"{path.name} unpacks to {total / 1e9:.1f} GB, {free / 1e9:.1f} GB are "
+                         "free", hint="SRBENCH_CACHE=DIR puts the cache on a larger disk")
+    return list(members.values())
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn what ``zipfile`` and the system raise into srbench's errors."""
+    try:
+        yield
+    except _DAMAGE as error:
+        raise CorruptFile(f"{path} is no whole archive: {error}",
+                          hint="delete it and run srbench fetch aim19 again") from error
+    except RuntimeError as error:  # an encrypted member
+        raise DataError(f"{path} cannot be unpacked: {error}",
+                        hint=f"it is not AIM19's archive: delete {path}") from error
+    except OSError as error:
+        raise StoreError(f"cannot unpack {path}: {error.strerror or error}",
+                         hint="free space, or SRBENCH_CACHE=DIR on a larger disk") from error
