@@ -95,11 +95,16 @@ class Gap:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Columns, rows from best to worst in the first column, and the gaps in numbered order."""
+    """Columns, rows from best to worst in the first column, and the gaps in numbered order.
+
+    ``inapplicable`` holds the titles of metrics that make no sense on the dataset, by reason; they
+    have no column.
+    """
 
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     gaps: tuple[Gap, ...]
+    inapplicable: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def spread(self) -> tuple[bool, ...]:
@@ -128,7 +133,10 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True)
 class Board:
-    """One dataset, one preset. ``superseded`` counts older records of the same cells, left out."""
+    """One dataset, one preset. ``superseded`` counts older records of the same cells, left out.
+
+    ``notes`` pairs what a reader must know about finished cells with the methods it is true of.
+    """
 
     title: str
     preset: str
@@ -138,6 +146,7 @@ class Board:
     failures: tuple[Failure, ...]
     records: tuple[Record, ...]
     superseded: int
+    notes: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def seeds(self) -> tuple[int, ...]:

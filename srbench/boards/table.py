@@ -24,7 +24,9 @@ from srbench.results.record import MetricValue, Record, Status
 if TYPE_CHECKING:
     import pandas as pd
 
-RANKING = ("l2-uvp", "psnr")  # the first of these that a board has is what it is sorted by
+# The first of these that a board has values of is what it is sorted by.
+RANKING = ("l2-uvp", "patch-fid", "lpips", "psnr")
+INAPPLICABLE = "does not apply"  # how evaluation begins to say so
 
 
 def make_boards(records: Sequence[Record]) -> list[Board]:
@@ -61,7 +63,19 @@ def _make_board(title: str, preset: str, records: list[Record], superseded: int)
         title=title, preset=preset, superseded=superseded, records=tuple(records),
         notice=next((r.identity.notice for r in records if r.identity.notice), ""),
         final=make_table(records, block="final"), oracle=make_table(records, block="oracle"),
-        failures=tuple(sorted(failures, key=lambda f: (natural_key(f.label), f.seed))))
+        failures=tuple(sorted(failures, key=lambda f: (natural_key(f.label), f.seed))),
+        notes=_notes(records, labels))
+
+
+def _notes(records: Sequence[Record],
+           labels: Sequence[str]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Notes of the finished cells, each once, with the labels they belong to."""
+    found: dict[str, list[str]] = {}
+    for record, label in zip(records, labels, strict=True):
+        if record.outcome.status is Status.OK:
+            for note in record.outcome.notes:
+                found.setdefault(note, []).append(label)
+    return tuple((note, tuple(dict.fromkeys(whose))) for note, whose in found.items())
 
 
 def _failure(record: Record, label: str) -> Failure:
@@ -86,7 +100,7 @@ def make_table(records: Sequence[Record], *, block: Block) -> Table:
     gaps = _gaps(columns, rows, done, block)
     numbers = {(gap.column, label): number for number, gap in enumerate(gaps, 1)
                for label in gap.labels}
-    return Table(columns=columns, gaps=tuple(gaps),
+    return Table(columns=columns, gaps=tuple(gaps), inapplicable=_inapplicable(done, block),
                  rows=tuple(_gaps_numbered(row, columns, numbers) for row in rows))
 
 
@@ -99,13 +113,36 @@ def badness(row: Row, columns: Sequence[Column], index: int) -> float:
 
 def _columns(records: Sequence[Record], block: Block) -> tuple[Column, ...]:
     """Columns in order of first appearance, the one the board is sorted by in front."""
-    columns = [_column(name, metric, [value for record in records
-                                      if (value := values_of(record, block).get(metric))
-                                      and value.protocol == protocol])
-               for (metric, protocol), name in column_names(records, block=block).items()]
+    columns, valued = [], set()
+    for (metric, protocol), name in column_names(records, block=block).items():
+        values = [value for record in records
+                  if (value := values_of(record, block).get(metric)) and value.protocol == protocol]
+        if not all(map(_is_inapplicable, values)):
+            columns.append(_column(name, metric, values))
+            if any(value.value is not None for value in values):
+                valued.add(name)
     rank = {metric: index for index, metric in enumerate(RANKING)}
-    chosen = min(columns, key=lambda column: rank.get(column.metric, len(rank)), default=None)
+    chosen = min(columns, default=None, key=lambda column: (
+        column.name not in valued, rank.get(column.metric, len(rank))))
     return tuple(sorted(columns, key=lambda column: column is not chosen))
+
+
+def _is_inapplicable(value: MetricValue) -> bool:
+    return (value.unavailable or "").startswith(INAPPLICABLE)
+
+
+def _inapplicable(records: Sequence[Record],
+                  block: Block) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Titles of the metrics that apply to no record, by the reason they give."""
+    values: dict[str, list[MetricValue]] = {}
+    for record in records:
+        for name, value in values_of(record, block).items():
+            values.setdefault(name, []).append(value)
+    found: dict[str, list[str]] = {}
+    for several in values.values():
+        if all(map(_is_inapplicable, several)):
+            found.setdefault(several[0].unavailable or "", []).append(several[0].title)
+    return tuple((why, tuple(titles)) for why, titles in found.items())
 
 
 def _column(name: str, metric: str, values: list[MetricValue]) -> Column:

@@ -46,6 +46,8 @@ def board_data(board: Board) -> dict[str, Any]:
                              for column, entry in zip(table.columns, row.entries, strict=True)}}
                  for row in table.rows],
         "unavailable": [vars(gap) for gap in table.gaps],
+        "inapplicable": [{"why": why, "titles": titles} for why, titles in table.inapplicable],
+        "notes": [{"note": note, "labels": labels} for note, labels in board.notes],
         "failures": [vars(failure) for failure in board.failures],
         "cells": [record.identity.key for record in board.records],
     }

@@ -74,6 +74,8 @@ def _table_and_notes(board: Board, width: int | None) -> list[RenderableType]:
              for number, gap in enumerate(table.gaps, 1)
              if any(table.columns[index].name == gap.column for index in shown)]
     notes += empty_columns(table)
+    notes += [f"no value of {', '.join(titles)}: {why}" for why, titles in table.inapplicable]
+    notes += [f"{', '.join(labels)}: {note}" for note, labels in board.notes]
     if len(shown) < len(valued):
         rest = ", ".join(table.columns[index].title for index in valued[len(shown):])
         notes.append(f"not shown for want of space: {rest} (the page and --csv have all)")

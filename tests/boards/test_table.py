@@ -39,10 +39,38 @@ def test_rows_are_sorted_by_l2_uvp_even_where_another_metric_comes_first():
     assert [column.name for column in board.final.columns] == ["l2-uvp", "psnr"]
 
 
-def test_without_l2_uvp_psnr_ranks_and_higher_comes_first():
-    board = only([make_record("a", metrics={"lpips": 0.1, "psnr": 20.0}),
-                  make_record("b", metrics={"lpips": 0.2, "psnr": 30.0})])
+def test_without_l2_uvp_the_first_of_the_ranking_metrics_with_values_ranks():
+    values = {"a": (0.1, 20.0), "b": (0.2, 30.0)}
+    board = only([make_record(name, metrics={"psnr": psnr, "lpips": lpips})
+                  for name, (lpips, psnr) in values.items()])
+    assert labels(board) == ["a", "b"]
+    assert board.final.columns[0].name == "lpips"
+    gone = make_metric("lpips", None, unavailable="no weights", remedy="srbench fetch weights")
+    board = only([make_record(name, metrics={"lpips": gone, "psnr": psnr})
+                  for name, (_, psnr) in values.items()])
     assert labels(board) == ["b", "a"]
+    assert [column.name for column in board.final.columns] == ["psnr", "lpips"]
+
+
+def test_metrics_that_apply_to_no_method_have_no_column_but_a_line_that_says_why():
+    gone = make_metric("l2-uvp", None, unavailable="does not apply: the true map is not known")
+    missing = make_metric("lpips", None, unavailable="no weights", remedy="srbench fetch weights")
+    board = only([make_record(name, metrics={"l2-uvp": gone, "lpips": missing, "psnr": 20.0})
+                  for name in ("a", "b")])
+    assert [column.name for column in board.final.columns] == ["psnr", "lpips"]
+    assert board.final.inapplicable == (("does not apply: the true map is not known",
+                                         (gone.title,)),)
+    assert [gap.column for gap in board.final.gaps] == ["lpips"]
+
+
+def test_notes_of_finished_cells_are_gathered_with_their_methods():
+    records = [make_record(name, seed=seed) for name in ("a", "b") for seed in (0, 1)]
+    for record in records:
+        record.outcome.notes = ["small networks"] + ["tiles"] * (record.identity.label == "b")
+    failed = make_record("c", status="failed")
+    failed.outcome.notes = ["never shown"]
+    board = only([*records, failed])
+    assert board.notes == (("small networks", ("a", "b")), ("tiles", ("b",)))
 
 
 def test_a_target_metric_ranks_by_distance_to_the_hr_images():
