@@ -68,7 +68,7 @@ def unit_features(network: Any, images: Tensor) -> list[Tensor]:
     Returns
     -------
     list of Tensor
-        ``(N, C_k, H_k, W_k)`` float32, differentiable.
+        ``(N, C_k, H_k, W_k)``, float32 also under autocast, differentiable.
     """
     images = images.contiguous(memory_format=torch.channels_last)
     maps = network.net(network.scaling_layer(images))
@@ -114,7 +114,7 @@ def lpips_loss(network: Any, image: Tensor, reference: Tensor) -> Tensor:
 
 
 def _unit(layer: Tensor) -> Tensor:
-    """Divide each pixel's vector by its length, in float32; a vector of zeros stays one."""
-    layer = layer.float()
+    """Divide each pixel's vector by its length, in float32 at least; zeros stay zeros."""
+    layer = layer.float() if layer.dtype in (torch.float16, torch.bfloat16) else layer
     norm = layer.square().sum(1, keepdim=True).clamp_min(SMALLEST).sqrt()
     return layer / (norm + EPSILON)
