@@ -86,11 +86,10 @@ def lpips_distance(network: Any, first: list[Tensor], second: list[Tensor]) -> T
     Tensor
         ``(N,)``, at least 0, differentiable.
     """
-    layers = [
-        linear((a - b).square()).mean((1, 2, 3))
-        for linear, a, b in zip(network.lins, first, second, strict=True)
-    ]
-    return torch.stack(layers).sum(0)
+    total = torch.zeros(len(first[0]), device=first[0].device)
+    for linear, a, b in zip(network.lins, first, second, strict=True):
+        total = total + linear((a - b).square()).mean((1, 2, 3))
+    return total
 
 
 def lpips_loss(network: Any, image: Tensor, reference: Tensor) -> Tensor:
