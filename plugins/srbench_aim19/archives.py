@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 
 from srbench.errors import CorruptFile, DataError, StoreError
 from srbench.files import Progress, RemoteFile, cache_dir, ensure
+from srbench_aim19.importing import one_at_a_time
 from srbench_aim19.layout import PARTS, official_folder
 
 URL = "https://data.vision.ee.ethz.ch/alugmayr/real-world-sr/AIM19/{name}.zip"
@@ -72,26 +73,32 @@ def fetch(archive: Archive, progress: Progress | None = None) -> Path:
     StoreError
         If the disk is full.
     """
-    if archive.folder.is_dir():
-        return archive.folder
+    if not archive.folder.is_dir():
+        with one_at_a_time(archive.folder):
+            if not archive.folder.is_dir():
+                _fetch(archive, progress)
+    return archive.folder
+
+
+def _fetch(archive: Archive, progress: Progress | None) -> None:
+    """Download and unpack; once more from the start if what came is damaged."""
+    ours = cache_dir() / archive.path
     path = ensure(archive, progress=progress)
-    ours = path == cache_dir() / archive.path
     try:
         unpack(path, archive.folder, progress)
     except CorruptFile as error:
-        if not ours:
+        if path != ours:
             raise
         _LOG.warning("%s; fetching it from the start", error.message)
-        path.unlink()
+        ours.unlink()
         path = ensure(archive, progress=progress)
         try:
             unpack(path, archive.folder, progress)
         except CorruptFile:
-            path.unlink()
+            ours.unlink(missing_ok=True)
             raise
-    if ours:
-        path.unlink()
-    return archive.folder
+    if path == ours:
+        ours.unlink()
 
 
 def unpack(path: Path, folder: Path, progress: Progress | None = None) -> None:

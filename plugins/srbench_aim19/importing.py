@@ -103,7 +103,7 @@ def build(folder: Path, plan: Callable[[], Plan]) -> Images:
             return open_images(folder)
         except CorruptFile as error:
             _LOG.warning("%s; importing again", error.message)
-    with _one_at_a_time(folder):
+    with one_at_a_time(folder):
         if (folder / MANIFEST).exists():
             try:
                 return open_images(folder)  # another process made it while this one waited
@@ -228,7 +228,7 @@ def _check_space(folder: Path, plan: Plan) -> None:
 
 
 @contextmanager
-def _one_at_a_time(folder: Path) -> Iterator[None]:
+def one_at_a_time(folder: Path) -> Iterator[None]:
     """Let one process work on ``folder``; a second one waits. Ends with the process."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f".{folder.name}.lock").open("w") as file:
