@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         weighted_l1,
     )
     from srbench.networks.loading import load_strict, read_checkpoint
-    from srbench.networks.lpips_network import lpips_loss
+    from srbench.networks.lpips_network import load_lpips, lpips_loss
     from srbench.networks.patch_discriminators import DSGANDiscriminator, DSNDiscriminator, PatchGAN
     from srbench.networks.perceptual import (
         VGGFeatures,
@@ -86,6 +86,7 @@ _LAZY = {
     "load_deresnet": "srbench.networks.dsgan",
     "load_discriminator": "srbench.networks.dsgan",
     "load_dsgan": "srbench.networks.dsgan",
+    "load_lpips": "srbench.networks.lpips_network",
     "load_rrdb": "srbench.networks.rrdbnet",
     "load_strict": "srbench.networks.loading",
     "log_discriminator_loss": "srbench.networks.gan_losses",
@@ -137,6 +138,7 @@ __all__ = [
     "load_deresnet",
     "load_discriminator",
     "load_dsgan",
+    "load_lpips",
     "load_rrdb",
     "load_strict",
     "log_discriminator_loss",

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from srbench import weights
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -48,6 +50,19 @@ def build_network(features: dict[str, Tensor]) -> Any:
     names = network.net.state_dict()
     network.net.load_state_dict({key: features[_torchvision_name(key)] for key in names})
     return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+def load_lpips() -> Any:
+    """Build LPIPS on the AlexNet weights of this machine, as `build_network`.
+
+    Raises
+    ------
+    MissingWeights
+        If they are not on this machine; the hint is the command that gets them.
+    CorruptFile
+        If the file is not what was stored.
+    """
+    return build_network(weights.load("alexnet"))
 
 
 def _torchvision_name(key: str) -> str:
@@ -98,7 +113,7 @@ def lpips_loss(network: Any, image: Tensor, reference: Tensor) -> Tensor:
     Parameters
     ----------
     network : lpips.LPIPS
-        As `build_network` makes it: frozen.
+        As `load_lpips` makes it: frozen.
     image, reference : Tensor
         ``(N, 3, H, W)``, in [0, 1]; gradients reach ``image`` only.
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from srbench.networks import lpips_loss
+from srbench.errors import MissingWeights
+from srbench.networks import load_lpips, lpips_loss
 from srbench.networks.lpips_network import (
     build_network,
     lpips_distance,
@@ -128,3 +129,11 @@ def test_building_it_moves_no_random_state(random_weights):
     network = build_network(features)
     assert torch.equal(torch.rand(4), wanted)
     assert not network.training
+
+
+def test_it_is_loaded_from_this_machine_or_the_command_is_said(random_weights):
+    with pytest.raises(MissingWeights) as caught:
+        load_lpips()
+    assert caught.value.hint == "srbench fetch weights alexnet"
+    state = random_weights("alexnet")
+    assert torch.equal(load_lpips().net.slice1[0].weight, state["features.0.weight"])
