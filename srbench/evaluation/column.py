@@ -67,6 +67,10 @@ class Column:
             self.withdraw("does not apply to vectors")
         elif kind.needs_map and not context.known_map:
             self.withdraw("does not apply: the true map of the dataset is not known")
+        elif kind.mode == "patches" and not context.facts.get("patch_count"):
+            self.withdraw("does not apply: the dataset has no test patches")
+        elif reason := self._attempt(lambda: kind.unsuited(context)):
+            self.withdraw(reason)
         return self.unavailable is not None
 
     def _loaded(self, entry: Entry) -> type[Metric]:

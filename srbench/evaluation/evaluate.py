@@ -1,4 +1,4 @@
-"""One pass over the test images that feeds every metric.
+"""One pass over the test images that feeds every metric, and one over the test patches.
 
 Legend: T = the method's map, x = an LR test image, y = its HR image.
 """
@@ -6,17 +6,20 @@ Legend: T = the method's map, x = an LR test image, y = its HR image.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import torch
 
+from srbench.api.dataset import CropDataset
 from srbench.api.metric import EvaluationContext
 from srbench.errors import DataError
 from srbench.evaluation.column import Column, Entry
-from srbench.evaluation.modes import eval_mode, full_precision, preserved_randomness
-from srbench.evaluation.passes import Pass, TrainMode, measure_batch, now
+from srbench.evaluation.modes import eval_mode, full_precision, mapped, preserved_randomness
+from srbench.evaluation.passes import Pass, TrainMode, measure_batch, measure_patches, now
+from srbench.evaluation.restorer import Restorer
 from srbench.evaluation.validation import validation_scores
 
 if TYPE_CHECKING:
@@ -46,13 +49,21 @@ class Evaluation:
     per_image : dict of str to list of float
         Values of each test image, in test order, of the metrics that have them.
     samples : dict of str to Tensor
-        ``"lr"``, ``"prediction"`` and ``"hr"`` of the first eight test images, float32 on the CPU.
+        ``"lr"``, ``"prediction"`` and ``"hr"`` of the first eight test images, float32 on the CPU;
+        of photographs the central 256x256 HR pixels and the LR pixels they belong to. An image
+        whose crop has another size than the first one's is in none of the three.
     seconds_restore : float
         Time spent in T in eval mode.
     seconds_measure : float
         Time spent in metrics, and in T where a metric wants it in train mode.
     flags : list of str
         See `srbench.evaluation.flags`.
+    palettes : dict of str to Tensor
+        Colours in [0, 1] (not clamped) of 1024 pixels of the ``"lr"``, ``"prediction"`` and
+        ``"hr"`` test images, (1024, 3) float32 on the CPU. A row of the three is one place, the
+        same for every method. Empty for vectors and where the output is not finite.
+    notes : list of str
+        What a reader of the record must know, e.g. that images were restored in tiles.
     """
 
     values: dict[str, MetricValue]
@@ -61,6 +72,8 @@ class Evaluation:
     seconds_restore: float
     seconds_measure: float
     flags: list[str]
+    palettes: dict[str, Tensor] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 def evaluate(
@@ -72,10 +85,12 @@ def evaluate(
     batch_size: int = 64,
     on_progress: Progress | None = None,
 ) -> Evaluation:
-    """Score a method on the test pairs of a dataset.
+    """Score a method on the test pairs of a dataset, and on its test patches where it has some.
 
     The method, the state of its buffers and every random state are left as they were. Metrics of
-    mode ``"train10"`` see a copy of the method in train mode, on batches of exactly ten.
+    mode ``"train10"`` see a copy of the method in train mode, on batches of exactly ten; those of
+    mode ``"patches"`` see patches that were restored on their own, in a second pass. Photographs
+    (domain ``"sr"``) that do not fit into memory are restored in tiles, see `Restorer`.
 
     Parameters
     ----------
@@ -90,7 +105,8 @@ def evaluate(
     batch_size : int
         Test images mapped at a time, at least 1.
     on_progress : callable, optional
-        Called after each batch with the images done and their total number, 0 if unknown.
+        Called after each batch with the images and patches done and the total number of both, 0 if
+        unknown.
 
     Returns
     -------
@@ -101,42 +117,67 @@ def evaluate(
     ------
     DataError
         If the dataset has no test images.
+    ParameterError
+        If ``SRBENCH_TILE_PIXELS`` is no positive whole number.
     PluginError
         If the method's output is no tensor of the target's shape.
     """
     context = evaluation_context(dataset, device)
-    total = int(context.facts.get("test_size", 0))
+    photographs = dataset.problem.domain == "sr"
+    restorer = Restorer(method, dataset.problem.scale, device) if photographs else None
     with preserved_randomness(), full_precision():
         run = Pass({name: Column(entry, context) for name, entry in metrics.items()})
         train = TrainMode(method, run) if run.of_mode("train10") else None
+        tick = _ticker(run, context, on_progress)
         done = 0
         with eval_mode(method):
             for lr, hr in dataset.test_batches(batch_size):
                 lr, hr = lr.to(device), hr.to(device)
-                measure_batch(method, run, (lr, hr), done)
+                measure_batch(restorer or partial(mapped, method), run, (lr, hr), done)
                 if train is not None:
                     train.measure(lr, hr)
                 done += len(hr)
-                if on_progress is not None:
-                    on_progress(done, total)
-        if not done:
-            raise DataError(f"dataset {dataset.name!r} has no test images")
-        return _finished(run)
+                tick(len(hr))
+            if not done:
+                raise DataError(f"dataset {dataset.name!r} has no test images")
+            if isinstance(dataset, CropDataset) and run.of_mode("patches"):
+                measure_patches(method, run, dataset, device, tick)
+        return _finished(run, restorer.notes() if restorer else [])
+
+
+def _ticker(
+    run: Pass, context: EvaluationContext, on_progress: Progress | None
+) -> Callable[[int], None]:
+    """Return a function that takes the size of a batch and tells how far both passes are."""
+    total, done = int(context.facts.get("test_size", 0)), 0
+    if total and run.of_mode("patches"):
+        total += int(context.facts["patch_count"])
+
+    def tick(count: int) -> None:
+        nonlocal done
+        done += count
+        if on_progress is not None:
+            on_progress(done, total)
+
+    return tick
 
 
 def evaluation_context(dataset: Dataset, device: torch.device) -> EvaluationContext:
     """Return what metrics may know; the store lives as long as the dataset object."""
+    facts = dataset.facts()
+    if isinstance(dataset, CropDataset):
+        facts = {"patch_count": dataset.patch_count, **facts}
     return EvaluationContext(
         problem=dataset.problem,
         known_map=dataset.known_map,
-        facts=dataset.facts(),
+        facts=facts,
         device=device,
         fingerprint=dataset.fingerprint(),
         store=_STORES.setdefault(dataset, {}),
     )
 
 
-def _finished(run: Pass) -> Evaluation:
+def _finished(run: Pass, notes: list[str]) -> Evaluation:
     """Close the columns and gather what was found."""
     started = now(torch.device("cpu"))
     values = {name: column.finish() for name, column in run.columns.items()}
@@ -150,13 +191,17 @@ def _finished(run: Pass) -> Evaluation:
     return Evaluation(
         values=values,
         per_image=per_image,
-        samples={name: _joined(parts) for name, parts in run.samples.items()},
+        samples=_joined(run.samples),
         seconds_restore=run.seconds_restore,
         seconds_measure=run.seconds_measure,
         flags=sorted(raised),
+        palettes=run.palettes.colours(),
+        notes=notes,
     )
 
 
-def _joined(parts: list[Tensor]) -> Tensor:
-    """Join samples into one tensor; images of another size than the first are left out."""
-    return torch.cat([part for part in parts if part.shape[1:] == parts[0].shape[1:]])
+def _joined(samples: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Join samples kind by kind; those of another size than the first are left out of all kinds."""
+    shapes = [{name: row.shape for name, row in sample.items()} for sample in samples]
+    fitting = [s for s, shape in zip(samples, shapes, strict=True) if shape == shapes[0]]
+    return {name: torch.cat([sample[name] for sample in fitting]) for name in samples[0]}

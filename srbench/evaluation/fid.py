@@ -21,8 +21,11 @@ class InceptionMetric(Metric):
     """Base of metrics that compare the Inception features of predictions and targets.
 
     Images are fed as float ``(x + 1) / 2``, neither clamped nor rounded, as the paper's evaluation
-    does; pytorch-fid resizes them to 299 pixels bilinearly, without antialiasing.
+    does; pytorch-fid resizes them to 299 pixels bilinearly, without antialiasing. That suits images
+    of one size below 299 pixels, not photographs: there the metric ``elsewhere`` is meant.
     """
+
+    elsewhere: ClassVar[str] = ""
 
     def __init__(self, context: EvaluationContext) -> None:
         super().__init__(context)
@@ -30,6 +33,17 @@ class InceptionMetric(Metric):
         self._predictions: list[Tensor] = []
         self._targets: list[Tensor] = []
         self._count = 0
+
+    @classmethod
+    def unsuited(cls, context: EvaluationContext) -> str:
+        """Say why whole photographs are not compared."""
+        if context.problem.domain != "sr":
+            return ""
+        other = f"; see {cls.elsewhere}" if cls.elsewhere else ""
+        return (
+            "does not apply: whole photographs of different sizes are never squeezed to 299 pixels"
+            + other
+        )
 
     def update(self, prediction: Tensor, target: Tensor, lr: Tensor) -> None:
         """Take one batch of images (N, 3, H, W)."""
@@ -50,6 +64,7 @@ class FID(InceptionMetric):
     """
 
     protocol: ClassVar[str] = f"fid/{PROTOCOL}/v1"
+    elsewhere: ClassVar[str] = "patch-fid"
 
     def compute(self) -> Score:
         """Return the distance; detail says how well conditioned it was."""

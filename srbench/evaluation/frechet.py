@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from srbench.evaluation.reducers import Moments
+
     Array = NDArray[np.float64]
 
 SHARD = 1024  # rows that a covariance is summed over at a time
@@ -40,7 +42,7 @@ class Frechet:
         Number of eigenvalues of the product under the root that do not vanish.
     smallest : float
         Smallest eigenvalue of C1 C2.
-    way : {"cholesky", "eigh", "svd"}
+    way : {"cholesky", "eigh", "svd", "roots"}
         How the trace of the root was taken.
     """
 
@@ -88,6 +90,45 @@ def frechet_of_few(first: Array, second: Array) -> Frechet:
     singular = linalg.svdvals(x @ y.T, check_finite=False)
     trace = float(np.square(x).sum() + np.square(y).sum())
     return _frechet(m1 - m2, trace, singular, (0.0, "svd"))
+
+
+def frechet_of_moments(first: Moments, second: Moments) -> Frechet:
+    """Fréchet distance between two sets of features of which only joint moments were kept.
+
+    With fewer samples than features, covariances are singular: their roots R are then taken on
+    their ranges, and ``tr (C1 C2)^(1/2)`` is the sum of the singular values of ``R1^T R2``, which
+    keeps the digits that eigenvalues of a singular product lose.
+
+    Parameters
+    ----------
+    first, second : Moments
+        With the matrices M2 of shape (d, d).
+
+    Raises
+    ------
+    DataError
+        If a set has fewer than two samples, the widths differ, or a value is not finite.
+    """
+    if min(first.count, second.count) < 2:
+        raise DataError(
+            f"a Fréchet distance needs two images a side, got {first.count} and {second.count}"
+        )
+    m1, c1 = first.mean.cpu().numpy(), first.covariance().cpu().numpy()
+    m2, c2 = second.mean.cpu().numpy(), second.covariance().cpu().numpy()
+    if min(first.count, second.count) > len(m1):
+        return frechet_distance(m1, c1, m2, c2)
+    if not all(np.isfinite(part).all() for part in (m1, c1, m2, c2)):
+        raise DataError("moments of features hold values that are not finite")
+    singular = linalg.svdvals(_root(c1).T @ _root(c2), check_finite=False)
+    return _frechet(m1 - m2, float(np.trace(c1) + np.trace(c2)), singular, (0.0, "roots"))
+
+
+def _root(covariance: Array) -> Array:
+    """Return R of shape (d, rank) with ``R R^T`` the covariance."""
+    values, vectors = linalg.eigh(covariance, check_finite=False)
+    kept = values > max(values[-1], 0.0) * len(values) * np.finfo(np.float64).eps
+    root: Array = vectors[:, kept] * np.sqrt(values[kept])
+    return root
 
 
 def _frechet(gap: Array, trace: float, singular: Array, detail: tuple[float, str]) -> Frechet:

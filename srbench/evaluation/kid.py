@@ -69,6 +69,7 @@ class KID(InceptionMetric):
     """Unbiased KID over all pairs of images, from the features that FID uses."""
 
     protocol: ClassVar[str] = f"kid/polynomial3-all-pairs/{PROTOCOL}/v1"
+    elsewhere: ClassVar[str] = "patch-kid"
 
     def compute(self) -> Score:
         """Return the squared distance."""
@@ -78,9 +79,20 @@ class KID(InceptionMetric):
 
     def self_check(self) -> None:
         """Check the estimator against its definition as a sum over pairs."""
-        x, y = pattern(5, (4,)).double(), pattern(6, (4,)).flip(1).double()
-        k_xx, k_yy, k_xy = (polynomial_kernel(a, b) for a, b in ((x, x), (y, y), (x, y)))
-        off_x = (k_xx.sum() - k_xx.trace()) / 20
-        off_y = (k_yy.sum() - k_yy.trace()) / 30
-        wanted = float(off_x + off_y - 2 * k_xy.mean())
-        expect("KID of two small sets", squared_mmd([x], [y]), wanted, tolerance=1e-9)
+        check_squared_mmd()
+
+
+def check_squared_mmd() -> None:
+    """Check the estimator on two small sets.
+
+    Raises
+    ------
+    SrbenchError
+        If it is not the sum over pairs.
+    """
+    x, y = pattern(5, (4,)).double(), pattern(6, (4,)).flip(1).double()
+    k_xx, k_yy, k_xy = (polynomial_kernel(a, b) for a, b in ((x, x), (y, y), (x, y)))
+    off_x = (k_xx.sum() - k_xx.trace()) / 20
+    off_y = (k_yy.sum() - k_yy.trace()) / 30
+    wanted = float(off_x + off_y - 2 * k_xy.mean())
+    expect("KID of two small sets", squared_mmd([x], [y]), wanted, tolerance=1e-9)

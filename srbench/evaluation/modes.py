@@ -83,9 +83,14 @@ class Rebatch:
             del self._lr[: self.size], self._hr[: self.size]
 
 
-@torch.no_grad()
 def mapped(method: Any, lr: Tensor, hr: Tensor) -> Tensor:
-    """Return T(x) as float32, checked to have the shape of the HR batch.
+    """Return T(x) as float32, checked to have the shape of the HR batch; see `mapped_to`."""
+    return mapped_to(method, lr, tuple(hr.shape))
+
+
+@torch.no_grad()
+def mapped_to(method: Any, lr: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Return T(x) as float32, checked to have the shape that the HR batch has.
 
     Raises
     ------
@@ -97,10 +102,10 @@ def mapped(method: Any, lr: Tensor, hr: Tensor) -> Tensor:
     if not isinstance(output, torch.Tensor) or not output.is_floating_point():
         what = f"{getattr(output, 'dtype', '')} {type(output).__name__}".strip()
         raise PluginError(f"{name}.forward returned a {what} where a float tensor is needed")
-    if output.shape != hr.shape:
+    if output.shape != shape:
         raise PluginError(
             f"{name}.forward mapped shape {tuple(lr.shape)} to {tuple(output.shape)}, "
-            f"but the HR images have shape {tuple(hr.shape)}"
+            f"but the HR images have shape {shape}"
         )
     return output.float()
 

@@ -5,6 +5,12 @@ from __future__ import annotations
 from srbench.registry.hookspecs import hookimpl
 from srbench.registry.infos import MetricInfo
 
+BERTHET = "Berthet et al., MIND: Monge Inception Distance for Generative Models Evaluation, 2026"
+BINKOWSKI = "Binkowski et al., Demystifying MMD GANs, ICLR 2018"
+HEUSEL = (
+    "Heusel et al., GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash "
+    "Equilibrium, NIPS 2017"
+)
 PAPER = (
     "Gazdieva et al., An Optimal Transport Perspective on Unpaired Image Super-Resolution, 2022"
 )
@@ -40,6 +46,16 @@ COSINE = MetricInfo(
     load="srbench.evaluation.cosine:Cosine",
     paper="Korotin et al., Wasserstein-2 Generative Networks, ICLR 2021",
     url="https://arxiv.org/abs/1909.13082",
+)
+TRANSPORT_COST = MetricInfo(
+    name="transport-cost",
+    title="transport cost",
+    direction="target",
+    decimals=4,
+    summary="Mean squared move from upsampled LR to the output, beside that of the HR images.",
+    load="srbench.evaluation.transport_cost:TransportCost",
+    paper=PAPER,
+    url="https://arxiv.org/abs/2202.01116",
 )
 PSNR = MetricInfo(
     name="psnr",
@@ -80,8 +96,7 @@ FID = MetricInfo(
     decimals=2,
     summary="Fréchet distance between Inception features of the output and of the HR images.",
     load="srbench.evaluation.fid:FID",
-    paper="Heusel et al., GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash "
-    "Equilibrium, NIPS 2017",
+    paper=HEUSEL,
     url="https://arxiv.org/abs/1706.08500",
 )
 KID = MetricInfo(
@@ -91,8 +106,48 @@ KID = MetricInfo(
     decimals=5,
     summary="Unbiased squared kernel distance between the Inception features that FID uses.",
     load="srbench.evaluation.kid:KID",
-    paper="Binkowski et al., Demystifying MMD GANs, ICLR 2018",
+    paper=BINKOWSKI,
     url="https://arxiv.org/abs/1801.01401",
+)
+MIND = MetricInfo(
+    name="mind",
+    title="MIND",
+    direction="lower",
+    decimals=2,
+    summary="Sliced optimal transport cost between the Inception features that FID uses.",
+    load="srbench.evaluation.mind:MIND",
+    paper=BERTHET,
+    url="https://arxiv.org/abs/2605.06797",
+)
+PATCH_FID = MetricInfo(
+    name="patch-fid",
+    title="patch-FID",
+    direction="lower",
+    decimals=2,
+    summary="FID of LR patches restored on their own against independent HR patches.",
+    load="srbench.evaluation.patch_fid:PatchFID",
+    paper=HEUSEL,
+    url="https://arxiv.org/abs/1706.08500",
+)
+PATCH_KID = MetricInfo(
+    name="patch-kid",
+    title="patch-KID",
+    direction="lower",
+    decimals=5,
+    summary="KID of restored patches against independent HR patches, in blocks of 1000.",
+    load="srbench.evaluation.patch_kid:PatchKID",
+    paper=BINKOWSKI,
+    url="https://arxiv.org/abs/1801.01401",
+)
+PATCH_MIND = MetricInfo(
+    name="patch-mind",
+    title="patch-MIND",
+    direction="lower",
+    decimals=2,
+    summary="MIND of restored patches against independent HR patches.",
+    load="srbench.evaluation.patch_mind:PatchMIND",
+    paper=BERTHET,
+    url="https://arxiv.org/abs/2605.06797",
 )
 PALETTE = MetricInfo(
     name="palette-variance",
@@ -114,6 +169,46 @@ PALETTE_NOTEBOOK = MetricInfo(
     paper=PAPER,
     url="https://arxiv.org/abs/2202.01116",
 )
+PALETTE_GAP = MetricInfo(
+    name="palette-gap",
+    title="palette gap",
+    unit="%",
+    direction="lower",
+    decimals=1,
+    summary="How far the variance of all colours is from that of the HR images.",
+    load="srbench.evaluation.colours:PaletteGap",
+    paper=PAPER,
+    url="https://arxiv.org/abs/2202.01116",
+)
+PALETTE_SW2 = MetricInfo(
+    name="palette-sw2",
+    title="palette SW2",
+    direction="lower",
+    decimals=3,
+    summary="Distance of the palette to HR's over LR's: 0 has the statistics of HR, 1 of LR.",
+    load="srbench.evaluation.palette_sw2:PaletteSW2",
+    paper="Bonneel et al., Sliced and Radon Wasserstein Barycenters of Measures, JMIV 2015",
+    url="https://doi.org/10.1007/s10851-014-0506-3",
+)
+COLOUR_SHIFT = MetricInfo(
+    name="colour-shift",
+    title="colour shift",
+    direction="lower",
+    decimals=4,
+    summary="Length of the difference between the mean colours of the output and of the HR images.",
+    load="srbench.evaluation.colours:ColourShift",
+)
+SPECTRUM_GAP = MetricInfo(
+    name="spectrum-gap",
+    title="spectrum gap",
+    direction="lower",
+    decimals=3,
+    summary="Mean difference of the radial log power spectra of the output and of the HR images.",
+    load="srbench.evaluation.spectrum:SpectrumGap",
+    paper="Durall et al., Watch Your Up-Convolution: CNN Based Generative Deep Neural Networks Are "
+    "Failing to Reproduce Spectral Distributions, CVPR 2020",
+    url="https://arxiv.org/abs/2003.01826",
+)
 
 
 @hookimpl
@@ -123,11 +218,20 @@ def srbench_metrics() -> list[MetricInfo]:
         L2_UVP,
         L2_UVP_OFFICIAL,
         COSINE,
+        TRANSPORT_COST,
         FID,
         KID,
+        MIND,
+        PATCH_FID,
+        PATCH_KID,
+        PATCH_MIND,
         PSNR,
         SSIM,
         LPIPS,
         PALETTE,
         PALETTE_NOTEBOOK,
+        PALETTE_GAP,
+        PALETTE_SW2,
+        COLOUR_SHIFT,
+        SPECTRUM_GAP,
     ]

@@ -15,7 +15,7 @@ import torch
 from srbench.errors import SrbenchError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from torch import Tensor
 
@@ -77,6 +77,68 @@ def merge(first: Moments, second: Moments) -> Moments:
 def shards(rows: Tensor, size: int) -> list[Tensor]:
     """Cut a tensor into parts of at most ``size`` rows."""
     return [rows[first : first + size] for first in range(0, len(rows), size)]
+
+
+class Blocks:
+    """Cut a stream of rows into blocks of exactly ``size`` rows.
+
+    Parameters
+    ----------
+    size : int
+        Rows of a block, at least 1.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._parts: list[Tensor] = []
+        self._waiting = 0
+
+    def add(self, rows: Tensor) -> Iterator[Tensor]:
+        """Take rows (n, d) and yield every full block there now is."""
+        self._parts.append(rows)
+        self._waiting += len(rows)
+        while self._waiting >= self.size:
+            joined = torch.cat(self._parts)
+            self._parts, self._waiting = [joined[self.size :]], self._waiting - self.size
+            yield joined[: self.size]
+
+    def rest(self) -> Tensor | None:
+        """Return the rows that fill no block, and forget them; None where there are none."""
+        rows = torch.cat(self._parts) if self._waiting else None
+        self._parts, self._waiting = [], 0
+        return rows
+
+
+class JointMoments:
+    """Joint moments of a stream of rows, taken a shard at a time.
+
+    Rows are gathered to shards of ``size`` because a d x d matrix is added for each.
+    """
+
+    def __init__(self, size: int = 1024) -> None:
+        self._blocks = Blocks(size)
+        self._total: Moments | None = None
+
+    def add(self, rows: Tensor) -> None:
+        """Take rows (n, d)."""
+        for block in self._blocks.add(rows):
+            self._merge(joint_moments(block))
+
+    def total(self) -> Moments:
+        """Moments of all rows so far.
+
+        Raises
+        ------
+        SrbenchError
+            If there are none.
+        """
+        rest = self._blocks.rest()
+        if rest is not None:
+            self._merge(joint_moments(rest))
+        return merge_all([] if self._total is None else [self._total])
+
+    def _merge(self, part: Moments) -> None:
+        self._total = part if self._total is None else merge(self._total, part)
 
 
 def merge_all(parts: Iterable[Moments]) -> Moments:

@@ -1,4 +1,4 @@
-"""Files a cell leaves beside its record: images, per-image values, hashes of everything."""
+"""Files a cell leaves beside its record: images, palettes, per-image values, hashes of everything."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ if TYPE_CHECKING:
     from srbench.evaluation.evaluate import Evaluation
 
 PER_IMAGE = "per_image.parquet"
+PALETTES = "palettes.parquet"
 _NOT_ARTEFACTS = {"record.json", "cell.json", "log.txt"}
 
 
 def keep_evaluation(folder: Path, evaluation: Evaluation) -> None:
-    """Write sample images and per-image values of an evaluation into the cell's folder.
+    """Write sample images, palettes and per-image values of an evaluation into the cell's folder.
+
+    ``palettes.parquet`` has the columns ``kind`` (``lr``, ``prediction`` or ``hr``) and ``r``,
+    ``g``, ``b`` (float32 in [0, 1], not clamped). The n-th rows of the three kinds belong together.
 
     Parameters
     ----------
@@ -30,6 +34,9 @@ def keep_evaluation(folder: Path, evaluation: Evaluation) -> None:
     """
     if evaluation.samples and evaluation.samples["prediction"].ndim == 4:
         write_samples(folder / "images", evaluation.samples)
+    if evaluation.palettes:
+        with write_atomically(folder / PALETTES) as path:
+            _palette_table(evaluation).to_parquet(path)
     if evaluation.per_image:
         with write_atomically(folder / PER_IMAGE) as path:
             columns = {name: pd.Series(values, dtype="float64")
@@ -37,6 +44,13 @@ def keep_evaluation(folder: Path, evaluation: Evaluation) -> None:
             pd.DataFrame(columns).to_parquet(path)
         for name in evaluation.per_image:
             evaluation.values[name].per_image = f"{PER_IMAGE}#{name}"
+
+
+def _palette_table(evaluation: Evaluation) -> pd.DataFrame:
+    """One row for each colour of each kind."""
+    parts = [pd.DataFrame(colours.numpy(), columns=["r", "g", "b"]).assign(kind=kind)
+             for kind, colours in evaluation.palettes.items()]
+    return pd.concat(parts, ignore_index=True)[["kind", "r", "g", "b"]]
 
 
 def list_artefacts(folder: Path) -> dict[str, Artefact]:

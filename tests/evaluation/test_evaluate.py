@@ -16,8 +16,11 @@ from srbench.evaluation.evaluate import evaluate, validation_scores
 from srbench.evaluation.l2_uvp import l2_uvp
 
 CPU = torch.device("cpu")
-WITHOUT_WEIGHTS = ("l2-uvp", "l2-uvp-official", "cosine", "psnr", "ssim", "palette-variance",
-                   "palette-variance-notebook")
+WITHOUT_WEIGHTS = ("l2-uvp", "l2-uvp-official", "cosine", "transport-cost", "psnr", "ssim",
+                   "palette-variance", "palette-variance-notebook", "palette-gap", "palette-sw2",
+                   "colour-shift", "spectrum-gap")
+OF_PATCHES = ("patch-fid", "patch-kid", "patch-mind")
+OF_VECTORS = ("l2-uvp", "cosine", "transport-cost")
 
 
 def run(method, dataset, metrics, **options):
@@ -60,12 +63,15 @@ def test_every_builtin_metric_has_a_value_or_a_reason(pairs, blend, builtin):
             assert value.unavailable is None, name
             assert np.isfinite(value.value), name
             assert value.count == (20 if "official" in name or "notebook" in name else 24)
+        elif name in OF_PATCHES:
+            assert value.unavailable == "does not apply: the dataset has no test patches"
+            assert value.remedy is None
         else:
             assert value.value is None
             assert value.remedy.startswith("srbench fetch weights ")
         assert value.protocol
     assert len({value.protocol for value in found.values.values()}) == len(builtin)
-    assert set(found.per_image) == {"l2-uvp", "l2-uvp-official", "psnr", "ssim"}
+    assert set(found.per_image) == {"l2-uvp", "l2-uvp-official", "transport-cost", "psnr", "ssim"}
     assert pairs.passes == [7]
 
 
@@ -261,10 +267,13 @@ def test_vectors_have_the_metrics_that_make_sense(make_dataset, make_method, bui
     found = run(make_method(dataset.problem, lambda x: (x - 1) / 2), dataset, builtin)
     assert found.values["l2-uvp"].value == pytest.approx(0, abs=1e-9)
     assert found.values["cosine"].value == pytest.approx(1, rel=1e-6)
-    for name in set(builtin) - {"l2-uvp", "cosine"}:
+    assert found.values["transport-cost"].value == pytest.approx(
+        found.values["transport-cost"].reference["hr"], rel=1e-6)
+    for name in set(builtin) - set(OF_VECTORS):
         assert found.values[name].unavailable == "does not apply to vectors"
     assert found.flags == []
     assert found.samples["hr"].shape == (8, 6)
+    assert found.palettes == {}
 
 
 def test_without_a_known_map_there_is_no_l2_uvp(images, make_dataset, make_method, builtin):
@@ -286,6 +295,37 @@ def test_images_of_different_sizes_come_one_by_one(images, make_dataset, make_me
     found = run(make_method(dataset.problem, lambda x: x), dataset, chosen(builtin, "ssim"))
     assert found.values["ssim"].value == pytest.approx(1, abs=1e-6)
     assert found.samples["hr"].shape == (2, 3, 40, 40)
+
+
+def test_a_sample_of_another_size_is_left_out_of_all_kinds(images, make_dataset, make_method):
+    """LR crops may agree where HR crops do not: rows of the kinds must stay together."""
+    dataset = make_dataset(images(2, 8), images(2, 32))
+    sizes = [(images(1, 8, n), images(1, side, n)) for n, side in enumerate((32, 24, 32))]
+    dataset.test_batches = lambda n: iter(sizes)
+    method = make_method(dataset.problem, lambda x: by_content(x, sizes))
+    samples = run(method, dataset, {}).samples
+    assert {kind: tuple(part.shape) for kind, part in samples.items()} == {
+        "lr": (2, 3, 8, 8), "prediction": (2, 3, 32, 32), "hr": (2, 3, 32, 32)}
+    assert torch.equal(samples["lr"], torch.cat([sizes[0][0], sizes[2][0]]))
+    assert torch.equal(samples["hr"], torch.cat([sizes[0][1], sizes[2][1]]))
+    assert torch.equal(samples["prediction"], samples["hr"])
+
+
+def by_content(x, pairs):
+    """The HR image that belongs to an LR image."""
+    return next(hr for lr, hr in pairs if torch.equal(lr, x))
+
+
+def test_photographs_of_different_sizes_give_samples_that_stack(images, make_dataset, make_method):
+    dataset = make_dataset(images(1, 100), images(1, 400))
+    dataset.test_batches = lambda n: ((images(1, side, side), images(1, 4 * side, side))
+                                      for side in (80, 100, 90))
+    method = make_method(dataset.problem, lambda x: nn.functional.interpolate(x, scale_factor=4))
+    samples = run(method, dataset, {}).samples
+    assert samples["lr"].shape == (3, 3, 64, 64)
+    assert samples["prediction"].shape == samples["hr"].shape == (3, 3, 256, 256)
+    assert torch.equal(samples["prediction"][:, :, ::4, ::4], samples["lr"])
+    assert torch.equal(samples["lr"][0], images(1, 80, 80)[0, :, 8:72, 8:72])
 
 
 def test_progress_is_told_after_each_batch(pairs, blend):

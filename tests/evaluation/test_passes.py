@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -10,7 +13,8 @@ from srbench.api.metric import Metric, Score
 from srbench.errors import SrbenchError
 from srbench.evaluation.column import Column
 from srbench.evaluation.evaluate import evaluate, evaluation_context
-from srbench.evaluation.passes import SAMPLES, Pass, TrainMode, measure_batch
+from srbench.evaluation.modes import mapped
+from srbench.evaluation.passes import SAMPLES, Pass, TrainMode, centre, measure_batch
 
 CPU = torch.device("cpu")
 
@@ -53,17 +57,61 @@ def test_the_first_images_are_kept_however_they_come(pairs, sizes):
     state = Pass({})
     for x, y in zip(pairs.lr.split(sizes), pairs.hr.split(sizes), strict=True):
         state.keep(lr=x, prediction=2 * y, hr=y)
-    assert torch.equal(torch.cat(state.samples["hr"]), pairs.hr[:SAMPLES])
-    assert torch.equal(torch.cat(state.samples["lr"]), pairs.lr[:SAMPLES])
-    assert torch.equal(torch.cat(state.samples["prediction"]), 2 * pairs.hr[:SAMPLES])
-    assert state.kept == SAMPLES
+    kept = {kind: torch.cat([sample[kind] for sample in state.samples])
+            for kind in ("lr", "prediction", "hr")}
+    assert torch.equal(kept["hr"], pairs.hr[:SAMPLES])
+    assert torch.equal(kept["lr"], pairs.lr[:SAMPLES])
+    assert torch.equal(kept["prediction"], 2 * pairs.hr[:SAMPLES])
+    assert len(state.samples) == SAMPLES
 
 
 def test_fewer_images_than_are_kept(pairs):
     state = Pass({})
     state.keep(lr=pairs.lr[:3], prediction=pairs.hr[:3].half(), hr=pairs.hr[:3])
-    assert [len(part) for part in state.samples["hr"]] == [3]
-    assert state.samples["prediction"][0].dtype == torch.float32
+    assert [len(sample["hr"]) for sample in state.samples] == [1, 1, 1]
+    assert {sample["prediction"].dtype for sample in state.samples} == {torch.float32}
+
+
+def test_kept_samples_hold_no_larger_tensor_alive():
+    large = torch.zeros(1, 3, 600, 600)
+    state = Pass({})
+    state.keep(lr=torch.zeros(1, 3, 150, 150), prediction=large, hr=large)
+    for part in state.samples[0].values():
+        assert part.untyped_storage().nbytes() == part.nbytes
+
+
+# the centre of a photograph
+
+def places_of(height, width, scale):
+    """LR and HR images whose values say where they are, in LR pixels."""
+    row = torch.arange(height * scale, dtype=torch.float32)[:, None] // scale
+    column = torch.arange(width * scale, dtype=torch.float32)[None] // scale
+    hr = torch.stack(torch.broadcast_tensors(row, column, row + column))[None]
+    return hr[:, :, ::scale, ::scale], hr
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3, 4])
+@pytest.mark.parametrize("size", [(90, 71), (400, 300), (65, 500), (64, 64), (257, 256)])
+def test_the_centre_is_the_same_place_in_lr_and_hr(size, scale):
+    lr, hr = places_of(*size, scale)
+    found = centre({"lr": lr, "prediction": hr + 1, "hr": hr}, 256)
+    most = 256 // scale
+    assert found["lr"].shape == (1, 3, *(min(side, most) for side in size))
+    assert max(found["hr"].shape[2:]) <= 256
+    assert torch.equal(found["hr"][:, :, ::scale, ::scale], found["lr"])
+    assert torch.equal(found["prediction"], found["hr"] + 1)
+    for axis, side in enumerate(size):  # as much is cut off on either side
+        before = int(found["lr"][0, axis].min())
+        after = side - 1 - int(found["lr"][0, axis].max())
+        assert 0 <= after - before <= 1
+
+
+def test_small_images_and_vectors_are_kept_whole(pairs):
+    found = centre({"lr": pairs.lr, "hr": pairs.hr}, 256)
+    assert torch.equal(found["lr"], pairs.lr)
+    assert torch.equal(found["hr"], pairs.hr)
+    vectors = {"lr": torch.zeros(2, 900), "hr": torch.ones(2, 900)}
+    assert centre(vectors, 256) is vectors
 
 
 # bad batches
@@ -79,7 +127,7 @@ def test_a_bad_batch_says_where_it_starts_and_ends_the_values(pairs, make_method
     state = Pass({"seen": column(Seen), "training": column(SeenInTraining)})
     for first in (0, 10, 20):
         part = slice(first, first + 10)
-        measure_batch(method, state, (pairs.lr[part], pairs.hr[part]), first)
+        measure_batch(partial(mapped, method), state, (pairs.lr[part], pairs.hr[part]), first)
 
     assert state.raised == {"nan"}
     found = state.columns["seen"].finish()
@@ -161,7 +209,72 @@ def test_once_nobody_listens_the_copy_is_not_run(pairs, column):
     assert state.of_mode("train10") == []
 
 
+def test_images_of_different_sizes_cost_the_values_of_the_train_mode_only(images, make_dataset,
+                                                                           make_method, entry):
+    dataset = make_dataset(images(2, 40), images(2, 40), known_map=False)
+    sizes = [images(1, 40 + 8 * (n % 2), n) for n in range(12)]
+    dataset.test_batches = lambda n: ((x, x) for x in sizes)
+    found = evaluate(make_method(dataset.problem, lambda x: x), dataset,
+                     {"seen": entry(Summed), "training": entry(SeenInTraining)}, device=CPU)
+    assert found.values["seen"].count == 12
+    assert found.values["training"].unavailable.startswith(
+        "batches of ten need images of one size: RuntimeError")
+
+
+class Summed(Metric):
+    """Takes images of any size."""
+
+    protocol = "summed/v1"
+
+    def __init__(self, context):
+        super().__init__(context)
+        self.count = 0
+
+    def update(self, prediction, target, lr):
+        self.count += len(target)
+
+    def compute(self):
+        return Score(value=1.0, count=self.count)
+
+
 # a metric's column
+
+def test_a_metric_may_say_that_it_does_not_suit_a_dataset(column):
+    class Unsuited(Seen):
+        protocol = "unsuited/v1"
+
+        def __init__(self, context):
+            raise AssertionError("built where it does not apply")
+
+        @classmethod
+        def unsuited(cls, context):
+            return f"does not apply to {context.problem.domain}s of {context.problem.dim} values"
+
+    found = column(Unsuited)
+    assert found.unavailable == "does not apply to images of 12288 values"
+    assert found.finish().value is None
+    suited = type("Suited", (Unsuited,), {"unsuited": classmethod(lambda cls, context: ""),
+                                          "__init__": Seen.__init__})
+    assert column(suited).live
+
+
+def test_a_metric_that_fails_to_say_so_is_unavailable(column):
+    class Odd(Seen):
+        protocol = "odd/v1"
+
+        @classmethod
+        def unsuited(cls, context):
+            return context.facts["no such fact"]
+
+    assert column(Odd).unavailable == "the metric failed with KeyError: 'no such fact'"
+
+
+@pytest.mark.parametrize("facts", [{}, {"patch_count": 0}])
+def test_metrics_of_patches_need_patches(column, context, facts):
+    kind = type("OfPatches", (Seen,), {"protocol": "of-patches/v1", "mode": "patches"})
+    found = column(kind, replace(context, facts=facts))
+    assert found.unavailable == "does not apply: the dataset has no test patches"
+    assert column(kind, replace(context, facts={"patch_count": 3})).live
 
 def test_the_first_reason_stays(column):
     found = column(Seen)
