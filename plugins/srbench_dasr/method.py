@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from srbench import weights
-from srbench.errors import ParameterError
+from srbench.errors import DataError, ParameterError
 from srbench.networks.dsgan import DeResnet, load_deresnet, load_discriminator
 from srbench.networks.frequency import LowPass, high_bands, low_band, receptive_average
 from srbench.networks.gan_losses import (
@@ -27,7 +26,7 @@ from srbench.networks.gan_losses import (
     wavelet_l1,
     weighted_l1,
 )
-from srbench.networks.lpips_network import build_network, lpips_loss
+from srbench.networks.lpips_network import load_lpips, lpips_loss
 from srbench.networks.patch_discriminators import DSNDiscriminator, PatchGAN
 from srbench.networks.resize import imresize, truncate_to_uint8
 from srbench.networks.rrdbnet import RRDBNet, init_scaled
@@ -71,18 +70,29 @@ class DASR(TwoStageMethod):
 
     def prepare(self) -> None:
         """Load LPIPS, and the degradation with its discriminator where they are given."""
-        p = self.params
-        self.beside["lpips"] = build_network(weights.load("alexnet"))
-        self.beside["degradation"] = DeResnet(p.dsn_blocks, self.problem.scale)
+        p, scale = self.params, self.problem.scale
+        if p.hr_crop // scale < 32:
+            raise ParameterError(f"hr_crop={p.hr_crop} makes LR crops of less than 32 pixels")
+        for role, size, extent in (("LR", p.hr_crop // scale, self.problem.lr_extent),
+                                   ("HR", p.hr_crop, self.problem.hr_extent)):
+            if size > extent:
+                raise DataError(f"the second stage needs {role} photographs that hold crops of "
+                                f"{size} x {size}; the smallest holds {extent} x {extent}",
+                                hint="use larger photographs or a smaller hr_crop")
+        self.beside["lpips"] = load_lpips()
+        self.beside["degradation"] = DeResnet(p.dsn_blocks, scale)
         judge = DSNDiscriminator(p.architecture, filter=p.separation, bands=p.bands,
                                  kernel_size=p.dsn_kernel)
         if p.pretrained_degradation:
             path = self.checkpoint(p.pretrained_degradation, OFFICIAL_DEGRADATION)
-            self.beside["degradation"] = load_deresnet(path)
+            degradation = load_deresnet(path)
+            self.check_scale(2 ** (len(degradation.down_sample) // 2), str(path))
+            self.beside["degradation"] = degradation
             judge = load_discriminator(path, judge)
+        else:
+            room = min(self.problem.lr_extent, self.problem.hr_extent)
+            self.crop = self.first_crop(p.dsn_crop, room, 2 * scale)
         self.beside["judge"] = judge
-        if p.residual:
-            self.note("The restorer is added to bicubic interpolation, unlike the authors'.")
 
     def fit(self, training: Training) -> None:
         """Run both stages; returns at once where the restorer was loaded from a checkpoint."""
@@ -93,10 +103,11 @@ class DASR(TwoStageMethod):
             network.to(training.device)
         degradation, judge = training.track(
             degradation=self.beside["degradation"], degradation_discriminator=self.beside["judge"])
+        pairs = Pairs(training, [self.recipe(degradation, judge)], p.hr_crop, weighted=True)
         if not p.pretrained_degradation:
             self.learn_degradation(training, degradation, judge)
-        recipe = self.recipe(degradation.eval(), judge.eval())
-        pairs = Pairs(training, [recipe], p.hr_crop, weighted=True)
+        degradation.eval()
+        judge.eval()
         pairs.make(training.stage("pairs", until=p.pairs_share).steps(len(pairs)))
         if pairs.number < len(pairs):
             self.note(f"The budget left time for {pairs.number} of {len(pairs)} generated pairs.")
@@ -108,12 +119,7 @@ class DASR(TwoStageMethod):
     def learn_degradation(self, training: Training, degradation: nn.Module,
                           judge: nn.Module) -> None:
         """Train G so that G(y) looks like a real low-resolution crop."""
-        p, scale = self.params, training.problem.scale
-        crop = min(p.dsn_crop, training.problem.lr_extent, training.problem.hr_extent)
-        crop -= crop % (2 * scale)
-        if crop < p.dsn_crop:
-            self.note(f"The first stage takes crops of {crop} pixels instead of {p.dsn_crop}, the "
-                      "most that every photograph holds.")
+        p, crop = self.params, self.crop
         players = Players.of(degradation, judge, (p.dsn_lr, p.dsn_beta1, p.dsn_beta2))
         players.track(training, "degradation")
         low = self.low_pass().to(training.device) if p.separation != "wavelet" else low_band
@@ -123,7 +129,8 @@ class DASR(TwoStageMethod):
             players.set_rate(p.dsn_lr * factor)
             clean = to_unit(training.hr(p.dsn_batch_size, size=crop))
             noisy = to_unit(training.lr(p.dsn_batch_size, size=crop))
-            self.degradation_step(step, players, low, clean, random_crops(noisy, crop // scale))
+            self.degradation_step(step, players, low, clean,
+                                  random_crops(noisy, crop // self.problem.scale))
 
     def low_pass(self) -> LowPass:
         """Filter of the colour loss where frequencies are not separated by wavelets."""
@@ -166,8 +173,6 @@ class DASR(TwoStageMethod):
     def learn_restoration(self, training: Training, pairs: Pairs) -> None:
         """Train R on weighted pairs, and adversarially on real low-resolution crops."""
         p = self.params
-        if p.hr_crop // training.problem.scale < 32:
-            raise ParameterError(f"hr_crop={p.hr_crop} makes LR crops of less than 32 pixels")
         d = PatchGAN()
         init_scaled(d, 1.0)
         d = training.track(restoration_discriminator=d)

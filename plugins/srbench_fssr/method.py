@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from srbench import weights
 from srbench.networks.dsgan import DSGANGenerator, load_dsgan
 from srbench.networks.frequency import HighPass, LowPass
 from srbench.networks.gan_losses import (
@@ -22,7 +21,7 @@ from srbench.networks.gan_losses import (
     relativistic_discriminator_loss,
     relativistic_generator_loss,
 )
-from srbench.networks.lpips_network import build_network, lpips_loss
+from srbench.networks.lpips_network import load_lpips, lpips_loss
 from srbench.networks.patch_discriminators import DSGANDiscriminator
 from srbench.networks.perceptual import esrgan_features, feature_l1
 from srbench.networks.resize import imresize
@@ -63,6 +62,8 @@ class FSSR(TwoStageMethod):
     def prepare(self) -> None:
         """Load the networks of the losses, and the degradation where it is given."""
         p = self.params
+        self.beside["low"] = LowPass(p.kernel, count_padding=True)
+        self.beside["high"] = HighPass(p.kernel, count_padding=True)
         self.beside["features"] = esrgan_features(19 if p.vgg == "vgg19" else 16)
         if p.vgg != "vgg19":
             self.note("The feature loss uses VGG-16 conv5_3 in place of VGG-19 conv5_4.")
@@ -72,8 +73,9 @@ class FSSR(TwoStageMethod):
             path = self.checkpoint(p.pretrained_degradation, OFFICIAL_DEGRADATION)
             self.beside["degradation"] = load_dsgan(path)
         else:
+            self.crop = self.first_crop(p.dsgan_crop, self.problem.lr_extent, self.problem.scale)
             self.beside["degradation"] = DSGANGenerator(p.dsgan_blocks)
-            self.beside["lpips"] = build_network(weights.load("alexnet"))
+            self.beside["lpips"] = load_lpips()
 
     def fit(self, training: Training) -> None:
         """Run both stages; returns at once where the restorer was loaded from a checkpoint."""
@@ -83,9 +85,10 @@ class FSSR(TwoStageMethod):
         for network in self.beside.values():
             network.to(training.device)
         degradation = training.track(degradation=self.beside["degradation"])
+        pairs = Pairs(training, self.recipes(degradation), p.hr_crop)
         if not p.pretrained_degradation:
             self.learn_degradation(training, degradation)
-        pairs = Pairs(training, self.recipes(degradation.eval()), p.hr_crop)
+        degradation.eval()
         pairs.make(training.stage("pairs", until=p.pairs_share).steps(len(pairs)))
         if pairs.number < len(pairs):
             self.note(f"The budget left time for {pairs.number} of {len(pairs)} generated pairs.")
@@ -97,10 +100,6 @@ class FSSR(TwoStageMethod):
     def learn_degradation(self, training: Training, degradation: nn.Module) -> None:
         """Train G so that G(b) looks like a source crop at full resolution."""
         p = self.params
-        crop = min(p.dsgan_crop, training.problem.lr_extent // 4 * 4)
-        if crop < p.dsgan_crop:
-            self.note(f"The first stage takes source crops of {crop} pixels instead of "
-                      f"{p.dsgan_crop}, the most that every source photograph holds.")
         d = DSGANDiscriminator(p.dsgan_kernel, filter=p.dsgan_filter)
         d = training.track(degradation_discriminator=d)
         players = Players.of(degradation, d, (p.dsgan_lr, p.dsgan_beta1, p.dsgan_beta2))
@@ -111,7 +110,7 @@ class FSSR(TwoStageMethod):
             factor = linear_decay(step.index, p.dsgan_iterations, epochs=SLOPE_EPOCHS,
                                   decaying=SLOPE_EPOCHS // 2)
             players.set_rate(p.dsgan_lr * factor)
-            source = to_unit(training.lr(p.dsgan_batch_size, size=crop))
+            source = to_unit(training.lr(p.dsgan_batch_size, size=self.crop))
             self.degradation_step(step, players, low, source)
 
     def degradation_step(self, step: Step, players: Players, low: nn.Module,
@@ -175,18 +174,15 @@ class FSSR(TwoStageMethod):
         d = training.track(restoration_discriminator=d)
         players = Players.of(self.network, d, (p.lr, p.beta1, p.beta2))
         players.track(training, "restoration")
-        low = LowPass(p.kernel, count_padding=True)
-        high = HighPass(p.kernel, count_padding=True)
         self.train()
         for step in training.stage("restoration").steps(p.iterations):
             players.set_rate(p.lr * halved(step.index, p.milestones))
             lr, hr, _ = pairs.batch(p.batch_size, step.index)
-            self.restoration_step(step, players, (low, high), lr, hr)
+            self.restoration_step(step, players, lr, hr)
 
-    def restoration_step(self, step: Step, players: Players, filters: tuple[nn.Module, nn.Module],
-                         lr: Tensor, hr: Tensor) -> None:
+    def restoration_step(self, step: Step, players: Players, lr: Tensor, hr: Tensor) -> None:
         """One step of the restorer, then one of its discriminator."""
-        p, (low, high) = self.params, filters
+        p, low, high = self.params, self.beside["low"], self.beside["high"]
         sr = self.restore(lr)
         pixel = color_loss(low, sr, hr)
         feature = feature_l1(self.beside["features"], sr, hr)

@@ -111,9 +111,10 @@ class Pairs:
         self._jobs = [jobs[i] for i in order]
         self._made: Made = training.track(pairs=Made())
         self._stores: dict[str, ImageStore] = {}
+        self._complete = False
 
     def make(self, steps: Iterator[Step]) -> None:
-        """Generate pairs, one a step; at least one, and again what was lost since.
+        """Generate pairs, one a step.
 
         Parameters
         ----------
@@ -125,13 +126,7 @@ class Pairs:
                 self._open(fresh=step.index == 0)
             self._put(step.index)
             self._made.count.fill_(step.index + 1)
-        if not self._stores:  # the stage was finished before, or the budget left it no step
-            self._open(fresh=int(self._made.count) == 0)
         self._number = max(1, int(self._made.count))
-        for index in range(self._number):
-            if not all(store.has(at) for store, at in self._places(index)):
-                self._put(index)
-        self._shapes = self._stores["lr"].shapes[: self._number]
 
     def __len__(self) -> int:
         """Return the number of pairs there can be."""
@@ -139,7 +134,7 @@ class Pairs:
 
     @property
     def number(self) -> int:
-        """Number of pairs that were made."""
+        """Number of pairs there are: those that were made, at least one."""
         return self._number
 
     def batch(self, n: int, number: int) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -152,8 +147,11 @@ class Pairs:
         weights : Tensor or None
             (n, 1, p / 2, p / 2).
         """
+        if not self._complete:
+            self._make_complete()
         generator = torch.Generator().manual_seed(mix(self._training.seed, "pair batch", number))
-        places = random_places(self._shapes, n, self._lr_crop, generator,
+        shapes = self._stores["lr"].shapes[: self._number]
+        places = random_places(shapes, n, self._lr_crop, generator,
                                grid=2 if self._weighted else 1)
         turns = torch.randint(TURNS, (n,), generator=generator).numpy()
         device = self._training.device
@@ -196,6 +194,24 @@ class Pairs:
         if self._weighted:
             half = [(-(-height // 2), -(-width // 2)) for height, width in lr]
             self._stores["weights"] = begin(folder / "weights", half, channels=1, dtype="float32")
+
+    def _make_complete(self) -> None:
+        """Before the first batch, make what is missing.
+
+        That is the only pair where the budget left their stage no step, and what was lost since an
+        earlier process made it. Within a step, so that it is made in the precision it was made in.
+        """
+        none = int(self._made.count) == 0
+        if not self._stores:
+            self._open(fresh=none)
+        if none:
+            self._put(0)
+            self._made.count.fill_(1)
+        with self._training.uncharged():
+            for index in range(self._number):
+                if not all(store.has(at) for store, at in self._places(index)):
+                    self._put(index)
+        self._complete = True
 
     def _places(self, job: int) -> list[tuple[ImageStore, int]]:
         """Stores that hold a part of a pair, and where."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 
 from srbench import Field, Method, Parameters, Skipped
-from srbench.errors import MissingWeights, ParameterError
+from srbench.errors import DataError, MissingWeights, ParameterError
 from srbench.files import cache_dir, ensure, read_manifest
 from srbench.networks.resize import up_bicubic
 from srbench.networks.rrdbnet import RRDBNet, load_rrdb
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 OFFICIAL = "official"
 ESRGAN, ESRGAN_FILE = "esrgan", "RRDB_ESRGAN_x4.pth"
 RANDOM = "random"
+SMALLEST = 128  # side of the first stage's crops: LPIPS of a quarter of it needs 32
 
 
 class TwoStageParameters(Parameters):
@@ -94,6 +95,8 @@ class TwoStageMethod(Method):
         ------
         Skipped
             If the data is not photographs with scale 4.
+        DataError
+            If they are too small.
         MissingWeights
             If a checkpoint or pretrained weights are not on this machine; before any training.
         CorruptFile
@@ -103,6 +106,9 @@ class TwoStageMethod(Method):
             raise Skipped(f"{type(self).__name__} learns super-resolution of photographs by 4; the "
                           f"domain is {self.problem.domain}, the scale {self.problem.scale}")
         p = self.params
+        if not p.pretrained and not (self.problem.lr_extent and self.problem.hr_extent):
+            raise Skipped(f"{type(self).__name__} learns from whole photographs, the dataset has "
+                          "samples only")
         if p.pairs_share < p.degradation_share:
             raise ParameterError(f"pairs_share={p.pairs_share} is less than degradation_share="
                                  f"{p.degradation_share}", hint="the second begins where the first "
@@ -113,6 +119,7 @@ class TwoStageMethod(Method):
         self.residual = p.residual and not p.pretrained
         self.network = self.pretrained_network() if p.pretrained else self.new_network()
         if self.residual:
+            self.note("The restorer is added to bicubic interpolation, unlike the authors'.")
             for parameter in self.network.conv_last.parameters():
                 torch.nn.init.zeros_(parameter)
         if not p.pretrained:
@@ -127,6 +134,31 @@ class TwoStageMethod(Method):
         MissingWeights
             If pretrained weights are not on this machine, before any training.
         """
+
+    def first_crop(self, wanted: int, room: int, unit: int) -> int:
+        """Side of the first stage's crops: ``wanted``, or the most that every photograph holds.
+
+        Parameters
+        ----------
+        wanted, room : int
+            What was asked for, and what the smallest photograph holds.
+        unit : int
+            The side is a multiple of it.
+
+        Raises
+        ------
+        DataError
+            If they hold too little.
+        """
+        crop = min(wanted, room - room % unit)
+        if crop < SMALLEST:
+            raise DataError(f"the first stage needs photographs that hold crops of {SMALLEST} x "
+                            f"{SMALLEST}; the smallest holds {room} x {room}",
+                            hint="use larger photographs, or give pretrained_degradation")
+        if crop < wanted:
+            self.note(f"The first stage takes crops of {crop} pixels instead of {wanted}, the most "
+                      "that every photograph holds.")
+        return crop
 
     def forward(self, lr: Tensor) -> Tensor:
         """Map ``lr`` (N, 3, h, w) to T(lr), (N, 3, 4 h, 4 w), unclamped."""
@@ -154,11 +186,15 @@ class TwoStageMethod(Method):
             self.initialise(network)
             return network
         start = load_rrdb(esrgan_file() if p.init == ESRGAN else Path(p.init).expanduser())
-        shape = (start.conv_first.out_channels, len(start.RRDB_trunk))
-        if shape != (p.features, p.blocks):
+        found = {"features": start.conv_first.out_channels, "blocks": len(start.RRDB_trunk)}
+        if found["blocks"]:
+            found["growth"] = len(start.get_parameter("RRDB_trunk.0.RDB1.conv1.weight"))
+        wanted = {name: getattr(p, name) for name in found}
+        if found != wanted:
             raise ParameterError(
-                f"init={p.init!r} has features={shape[0]}, blocks={shape[1]}, the parameters say "
-                f"features={p.features}, blocks={p.blocks}", hint="set them to the file's")
+                f"init={p.init!r} has {_listed(found)}, the parameters say {_listed(wanted)}",
+                hint="set them to the file's")
+        self.check_scale(2**start.doublings, f"init={p.init!r}")
         return start
 
     def initialise(self, network: RRDBNet) -> None:
@@ -174,10 +210,13 @@ class TwoStageMethod(Method):
         """
         path = self.checkpoint(self.params.pretrained, self.official_restorer())
         network = load_rrdb(path)
-        if 2**network.doublings != self.problem.scale:
-            raise ParameterError(f"{path} magnifies by {2**network.doublings}, not by "
-                                 f"{self.problem.scale}")
+        self.check_scale(2**network.doublings, str(path))
         return network
+
+    def check_scale(self, scale: int, what: str) -> None:
+        """Raise `ParameterError` if the network of ``what`` is not for the problem's scale."""
+        if scale != self.problem.scale:
+            raise ParameterError(f"{what} is for a scale of {scale}, not of {self.problem.scale}")
 
     @abstractmethod
     def official_restorer(self) -> str:
@@ -189,6 +228,10 @@ class TwoStageMethod(Method):
             return Path(given).expanduser()
         remote: RemoteFile = read_manifest(self.manifest)[official]
         return ensure(remote)
+
+
+def _listed(values: dict[str, int]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in values.items())
 
 
 def esrgan_file() -> Path:
