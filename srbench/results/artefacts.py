@@ -1,4 +1,4 @@
-"""Files a cell leaves beside its record: images, palettes, per-image values, hashes of everything."""
+"""Files a cell leaves beside its record: images, palettes, per-image values, their hashes."""
 
 from __future__ import annotations
 
