@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from srbench.errors import CorruptFile, DataError, StoreError
 from srbench.imagestore import TURNS, ImageStore, random_places, turned
@@ -264,6 +266,53 @@ class TestUnfinished:
         assert store.has(0)
 
 
+class TestAnySequence:
+    """Whatever is put, torn and resumed in whatever order: what a store claims is right."""
+
+    STEPS = st.lists(st.one_of(
+        st.tuples(st.just("put"), st.integers(0, 2), st.integers(0, 3)),
+        st.tuples(st.just("resume"), st.just(0), st.just(0)),
+        st.tuples(st.just("tear log"), st.integers(1, 90), st.just(0)),
+        st.tuples(st.just("lose pixels"), st.integers(0, 2), st.integers(0, 20)),
+    ), max_size=25)
+
+    @given(steps=STEPS)
+    @settings(max_examples=60, deadline=None,
+              suppress_health_check=[HealthCheck.function_scoped_fixture])
+    def test_it_claims_only_what_was_put(self, tmp_path_factory, steps):
+        folder = tmp_path_factory.mktemp("store")
+        shapes = [(4, 5), (3, 3), (6, 2)]
+        ends = np.cumsum([3 * height * width for height, width in shapes])
+        store = ImageStore.create(folder, shapes)
+        put: dict[int, set[bytes]] = {0: set(), 1: set(), 2: set()}
+        for what, first, second in steps:
+            if what == "put":
+                image = np.full((*shapes[first], 3), 10 * first + second, np.uint8)
+                store.put(first, image)
+                put[first].add(image.tobytes())
+                assert np.array_equal(store[first], image)
+            elif what == "resume":
+                store = ImageStore.resume(folder, shapes)
+            elif what == "tear log":
+                log = (folder / LOG).read_bytes()
+                (folder / LOG).write_bytes(log[:max(0, len(log) - first)])
+                store = ImageStore.resume(folder, shapes)
+            else:
+                with (folder / RAW).open("r+b") as file:
+                    file.seek(ends[first] - 1 - second % 9)
+                    file.write(b"\xff")
+                store = ImageStore.resume(folder, shapes)
+        again = ImageStore.resume(folder, shapes)
+        for i in range(3):
+            assert again.has(i) == store.has(i)
+            if again.has(i):
+                assert again[i].tobytes() in put[i]
+            else:
+                again.put(i, np.zeros((*shapes[i], 3), np.uint8))
+        again.finish().verify()
+        assert ImageStore.open(folder).hashes == again.hashes
+
+
 class TestDamage:
     @pytest.mark.parametrize("index", [b"", b"{}", b"[]", b"{", b'{"version": 1}',
                                        b'{"version": 1, "images": [], "channels": 3, '
@@ -368,6 +417,34 @@ class TestCrops:
     def test_a_turn_that_is_none(self, tmp_path, turns):
         with pytest.raises(DataError, match="numbers from 0 to 7"):
             filled(tmp_path).crops([0], [0], [0], 8, turns)
+
+
+class TestSpeedAndMemory:
+    def test_crops_touch_no_more_than_they_need(self, tmp_path):
+        """A store far larger than memory could be mapped: opening and cropping stay cheap."""
+        store = ImageStore.create(tmp_path, [(8000, 8000)] * 200)  # 38 GB, nearly all of it holes
+        image = np.zeros((8000, 8000, 3), np.uint8)
+        image[5000:5016, 7000:7016] = 7
+        store.put(150, image)
+        again = ImageStore.resume(tmp_path, [(8000, 8000)] * 200)
+        assert (again.crops([150], [5000], [7000], 16) == 7).all()
+        assert (tmp_path / RAW).stat().st_blocks * 512 < 250_000_000
+
+    def test_many_crops_at_once_are_those_cut_one_by_one(self, tmp_path):
+        store = filled(tmp_path)
+        which, tops, lefts = random_places(store.shapes, 64, 9, seeded(8))
+        turns = np.arange(64) % TURNS
+        together = store.crops(which, tops, lefts, 9, turns)
+        for k in range(64):
+            alone = store.crops(which[k:k + 1], tops[k:k + 1], lefts[k:k + 1], 9, turns[k:k + 1])
+            assert np.array_equal(alone[0], together[k])
+
+    def test_lists_do_as_well_as_arrays(self, tmp_path):
+        store = filled(tmp_path)
+        assert np.array_equal(store.crops([0, 1], [1, 2], [3, 4], 8, [5, 0]),
+                              store.crops(np.array([0, 1]), np.array([1, 2]), np.array([3, 4]), 8,
+                                          np.array([5, 0])))
+        assert store.crops([], [], [], 8).shape == (0, 8, 8, 3)
 
 
 class TestPlaces:

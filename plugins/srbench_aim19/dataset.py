@@ -35,6 +35,7 @@ from srbench_aim19.layout import (
     PARTS,
     SCALE,
     describe_absence,
+    lacking,
     list_images,
     locate,
 )
@@ -234,4 +235,6 @@ def _absence(params: AIM19.Params) -> str:
     if params.root or params.source == "official":
         raise DataError(f"the images of aim19 are not there: {reason}",
                         hint="srbench fetch aim19, or --set aim19.root=DIR")
-    return "its images are not on this machine"
+    lacks = lacking("")
+    return f"the copy on this machine lacks the {lacks}" if lacks else (
+        "its images are not on this machine")

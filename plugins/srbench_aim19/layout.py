@@ -128,6 +128,13 @@ def locate(root: str) -> tuple[Path, dict[Role, Path]] | None:
     return None
 
 
+def lacking(root: str) -> str:
+    """Name the sets that the most promising place lacks; empty where there is none."""
+    found = max((look(folder) for folder in places(root) if folder.is_dir()), key=len, default={})
+    absent = [part.what for role, part in PARTS.items() if role not in found]
+    return ", ".join(absent) if found else ""
+
+
 def describe_absence(root: str) -> str:
     """Say what was found in the most promising place, and what was expected."""
     candidates = [(look(folder), folder) for folder in places(root) if folder.is_dir()]

@@ -209,14 +209,14 @@ class TestUnpaired:
             return found
         monkeypatch.setattr(crops_module, "random_places", recorded)
         dataset = copy.open()
-        for number in range(200):
-            dataset.sample_lr(8, generator(mix(0, "lr", number)), size=16)
-            dataset.sample_hr(8, generator(mix(0, "hr", number)), size=64)
+        for number in range(60):
+            dataset.sample_lr(40, generator(mix(0, "lr", number)), size=16)
+            dataset.sample_hr(40, generator(mix(0, "hr", number)), size=24)
         self.assert_uncorrelated(places)
         places.update(lr=[], hr=[])
-        for number in range(200):  # even where a caller seeds both alike
-            dataset.sample_lr(8, generator(number), size=16)
-            dataset.sample_hr(8, generator(number), size=64)
+        for number in range(60):  # even where a caller seeds both alike
+            dataset.sample_lr(40, generator(number), size=16)
+            dataset.sample_hr(40, generator(number), size=24)
         self.assert_uncorrelated(places)
 
     def assert_uncorrelated(self, places):

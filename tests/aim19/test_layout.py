@@ -104,7 +104,11 @@ def test_an_incomplete_data_folder_is_described(tmp_path, monkeypatch):
     monkeypatch.setenv("SRBENCH_DATA", str(tmp_path))
     with pytest.raises(DataError, match=r"LR training images: train_noisy; HR training images: mi"):
         opened(source="official")
-    assert opened().source == "embedded"
+    stand_in = opened()
+    assert stand_in.source == "embedded"
+    assert stand_in.notice.startswith(
+        "aim19: the copy on this machine lacks the HR training images, LR validation images, HR "
+        "validation images; aim19@embedded is the EMBEDDED")
 
 
 def test_one_set_under_two_names(copy):
