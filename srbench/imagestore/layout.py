@@ -148,10 +148,10 @@ def read_announced(folder: Path) -> Layout | None:
 def read_log(folder: Path) -> dict[int, str]:
     """Images that were put and their hashes; the last line of each counts, a torn one does not."""
     found = {}
-    for line in (folder / LOG).read_bytes().splitlines(keepends=True):
+    for line in (folder / LOG).read_bytes().split(b"\n"):
         number, _, digest = line.decode("ascii", "replace").partition(" ")
-        if number.isdecimal() and len(digest) == 65 and digest.endswith("\n"):
-            found[int(number)] = digest.strip()
+        if number.isdecimal() and len(digest) == 64:
+            found[int(number)] = digest
     return found
 
 
