@@ -277,7 +277,7 @@ class TestAnySequence:
     ), max_size=25)
 
     @given(steps=STEPS)
-    @settings(max_examples=150, deadline=None,
+    @settings(max_examples=50, deadline=None,
               suppress_health_check=[HealthCheck.function_scoped_fixture])
     def test_it_claims_only_what_was_put(self, tmp_path_factory, steps):
         folder = tmp_path_factory.mktemp("store")
