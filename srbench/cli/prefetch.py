@@ -26,9 +26,11 @@ def fetch_required(cells: Iterable[Cell], catalog: Catalog) -> None:
     from srbench.files import is_offline
 
     needed = sorted({name for cell in cells for name in required(cell, catalog)})
+    if not needed or is_offline():
+        return
     here = {name for name, present, _, _ in weights.status() if present}
     missing = [name for name in needed if name not in here]
-    if not missing or is_offline():
+    if not missing:
         return
     console = stderr()
     console.print(f"fetching pretrained weights: {', '.join(missing)}", markup=False,
@@ -43,10 +45,10 @@ def fetch_required(cells: Iterable[Cell], catalog: Catalog) -> None:
 
 
 def required(cell: Cell, catalog: Catalog) -> tuple[str, ...]:
-    """Names of the backbones a cell's method needs; unknown where its plugin cannot be loaded."""
+    """Names of the backbones a cell's method needs; unknown where its plugin cannot say."""
     try:
         kind = catalog.method(cell.identity.method).load()
         text = json.dumps(cell.identity.method_params)
         return tuple(kind.requires(kind.Params.model_validate_json(text)))
-    except SrbenchError:
+    except Exception:  # whatever a plugin raises
         return ()  # the cell itself says why

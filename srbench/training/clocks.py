@@ -47,9 +47,9 @@ class Counts:
 class Ledger:
     """Charges time, images and calls to the open stage.
 
-    The clock runs while a stage is open, except inside `paused`; there calls are not counted
-    either. On a GPU it is read after a synchronisation where it is stopped or flushed, and in
-    between it is the host's time.
+    The clock runs while a stage is open, except inside `paused`; there images and calls are not
+    counted either. On a GPU it is read after a synchronisation where it is stopped or flushed, and
+    in between it is the host's time.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ class Ledger:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Charge neither time nor calls for the body."""
+        """Charge neither time nor images nor calls for the body."""
         self.read()
         since, self._since = self._since, None
         counting, self._counting = self._counting, False
@@ -98,8 +98,9 @@ class Ledger:
                 self._since = time.perf_counter()
 
     def count_images(self, number: int) -> None:
-        """Charge ``number`` drawn samples."""
-        self._current().images += number
+        """Charge ``number`` drawn samples, unless paused."""
+        if self._counting:
+            self._current().images += number
 
     def count_calls(self, network: str, number: int) -> None:
         """Charge ``number`` samples passed through ``network``, unless paused."""

@@ -48,5 +48,7 @@ class Scratch:
 
     def clear(self) -> None:
         """Remove every folder."""
-        if self._root is not None:
+        if self._temporary is not None:
+            self._temporary.cleanup()
+        elif self._root is not None:
             shutil.rmtree(self._root, ignore_errors=True)

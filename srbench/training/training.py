@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -166,6 +167,10 @@ class Training:
     def charge(self, *, images: int) -> None:
         """Count images the method trains on that it did not draw here, such as generated ones."""
         self._state.ledger.count_images(images)
+
+    def uncharged(self) -> AbstractContextManager[None]:
+        """Charge nothing for the body: to make again what was charged before and then lost."""
+        return self._state.ledger.paused()
 
     def scratch(self, name: str) -> Path:
         """Return a folder for files the method makes, such as generated pairs.

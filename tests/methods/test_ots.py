@@ -39,6 +39,8 @@ def test_order_decides_who_moves_first():
     logged = []
 
     class Step:
+        index = 0
+
         def minimize(self, loss, optimizer):
             logged.append(optimizer)
 
@@ -46,6 +48,8 @@ def test_order_decides_who_moves_first():
             pass
 
     class OneStep:
+        device = torch.device("cpu")
+
         def lr(self, n):
             return torch.zeros(n, 2)
 
@@ -169,13 +173,16 @@ def test_the_potential_starts_as_its_slope_says():
 
 
 def test_what_cannot_be_done_is_refused():
+    lifted = Problem(domain="image", lr_shape=(3, 8, 8), hr_shape=(3, 16, 16), scale=2)
     with pytest.raises(Skipped, match="one shape"):
-        OTS(OTSParams.resolve("quick", "sr", {}), Noise(scale=4).problem)
+        OTS(OTSParams.resolve("quick", "image", {}), lifted)
     wide = Problem(domain="image", lr_shape=(3, 16, 32), hr_shape=(3, 16, 32))
     with pytest.raises(Skipped, match=r"square images, not \(3, 16, 32\)"):
         OTS(OTSParams.resolve("quick", "image", {}), wide).build_potential()
-    with pytest.raises(ParameterError, match="cost='vgg'"):
-        OTSParams.resolve("quick", "image", {"cost": "vgg"})
+    with pytest.raises(ParameterError, match="cost='perp'"):
+        OTSParams.resolve("quick", "image", {"cost": "perp"})
+    with pytest.raises(Skipped, match="cost='vgg' compares images"):
+        OTS(OTSParams.resolve("quick", "vector", {"cost": "vgg"}), GaussianPair().problem)
 
 
 class TestTheAveragedMap:

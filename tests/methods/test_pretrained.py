@@ -171,10 +171,12 @@ def test_without_a_network_the_error_says_where_to_put_the_file():
 
 
 def test_the_manifests_name_every_published_map():
-    assert list(read_manifest(ots.MANIFEST)) == [ots.OFFICIAL_FILE]
+    published = read_manifest(ots.MANIFEST)
+    assert list(published) == [ots.OFFICIAL_FILE, "state_dicts/AIM_EDSR_MSE.pt",
+                               "state_dicts/AIM_EDSR_VGG.pt"]
     files = read_manifest(wgan_gp.MANIFEST)
     assert set(files) == {wgan_gp.OFFICIAL_FILE.format(lam=float(lam)) for lam in PUBLISHED_LAMBDAS}
-    for file in files.values():
+    for file in (*files.values(), *published.values()):
         assert file.url.startswith("https://raw.githubusercontent.com/milenagazdieva/")
         assert len(file.git_blob_sha1) == 40
         assert file.licence.startswith("MIT")

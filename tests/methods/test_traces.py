@@ -50,7 +50,7 @@ class Scripted:
         return next(iter(objects.values()))
 
     def steps(self, n: int) -> Iterator[Scripted]:
-        for _ in range(n):
+        for self.index in range(n):
             yield self
 
     def minimize(self, loss: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:
@@ -71,6 +71,8 @@ class Scripted:
 
 class ScriptedOTS(Scripted):
     """Adds to each loss the terms without effect that the released code computes along with it."""
+
+    device = torch.device("cpu")
 
     def __init__(self, method: OTS) -> None:
         super().__init__()

@@ -84,7 +84,8 @@ def train(method_class: Any, dataset: Dataset, preset: str = "quick", seed: int 
     return method, training.finish()
 
 
-TRAINING_OPTIONS = {"precision", "budget", "log_every", "should_stop", "checkpoint_seconds"}
+TRAINING_OPTIONS = {"precision", "budget", "log_every", "should_stop", "checkpoint_seconds",
+                    "on_event", "validate", "validations"}
 
 
 def l2_uvp(method: Any, dataset: GaussianPair) -> float:
