@@ -7,6 +7,10 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from tests.methods.backbones import backbones, kept, narrow, narrow_vgg, put
+
+__all__ = ["backbones", "kept", "narrow", "narrow_vgg", "put"]
+
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:

@@ -11,11 +11,14 @@ from srbench_anchors.method import Constant, Linear
 from srbench_bicubic.method import Bicubic
 from srbench_ots.method import OTS
 from srbench_wgan_gp.method import WGANGP
+from tests.methods.photographs import Waves
 from tests.methods.toy import GaussianPair, Noise, train
 
 STEPS = 6
 IMAGE = {"iterations": STEPS, "batch_size": 2, "unet_base": 2, "potential_filters": 2}
 VECTOR = {"iterations": STEPS, "batch_size": 16, "hidden": 8, "depth": 1}
+PHOTOGRAPHS = {"iterations": STEPS, "batch_size": 1, "blocks": 1, "features": 4,
+               "potential_filters": 1, "inner_steps": 2}
 LOG_EVERY = 4  # so that some stops fall between two rows of the history
 
 CASES = {
@@ -26,6 +29,10 @@ CASES = {
         **VECTOR, "inner_steps": 3, "lr_decay": "linear", "map_average": 0.9}),
     "ots-vector-cosine": (OTS, GaussianPair, {
         **VECTOR, "inner_steps": 1, "lr_decay": "cosine", "order": "T-first"}),
+    # The reference of the cost is replaced at steps 2 and 4, or 3, counted from 0.
+    "ots-sr": (OTS, Waves, {**PHOTOGRAPHS, "cost_refresh": 2, "map_average": 0.7}),
+    "ots-sr-vgg": (OTS, Waves, {**PHOTOGRAPHS, "cost": "vgg", "cost_refresh": 3,
+                                "order": "T-first", "residual": False, "beta1": 0.9}),
     "wgan-gp-image": (WGANGP, lambda: Noise(32), {**IMAGE, "critic_steps": 2}),
     "wgan-gp-vector": (WGANGP, GaussianPair, {
         **VECTOR, "critic_steps": 3, "lr_decay": "cosine", "map_average": 0.5}),
@@ -37,6 +44,8 @@ CASES = {
 MINIMAX = [name for name in CASES if name.startswith(("ots", "wgan"))]
 SLOW = [name for name in MINIMAX if "image" in name]
 STOPS = {False: [1, LOG_EVERY, STEPS - 1, STEPS], True: [LOG_EVERY - 1, STEPS]}
+ON_PHOTOGRAPHS = {"ots-sr": range(1, STEPS + 1), "ots-sr-vgg": (2, 3, 4)}
+pytestmark = pytest.mark.usefixtures("narrow_vgg")
 # Samples through each network in one step: (map, potential), by hand from Algorithm 1.
 CALLS = {
     "ots-image": (2 + 2 * 2, 2 * 2 + 2 * 2),  # f: T(x), f(T(x)) and f(y); T twice: T(x), f(T(x))
@@ -86,7 +95,8 @@ def whole():
 
 
 @pytest.mark.parametrize(("name", "stop_at"), [
-    (name, stop_at) for name in CASES for stop_at in STOPS[name in SLOW]])
+    (name, stop_at) for name in CASES
+    for stop_at in ON_PHOTOGRAPHS.get(name, STOPS[name in SLOW])])
 def test_a_stop_leaves_no_trace(name, stop_at, whole, tmp_path):
     weights, expected = whole(name)
     assert run(name, tmp_path, stop_at) is None
