@@ -52,7 +52,7 @@ class PatchKID(PatchMetric):
         mean = math.fsum(self._values) / len(self._values)
         detail: dict[str, float] = {"blocks": len(self._values)}
         if len(self._values) > 1:
-            detail["sd_of_blocks"] = float(torch.tensor(self._values).double().std())
+            detail["sd_of_blocks"] = float(torch.tensor(self._values, dtype=torch.float64).std())
         return Score(value=mean, count=count, detail=detail)
 
     def self_check(self) -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from srbench.api.dataset import Dataset
+from srbench.api.dataset import CropDataset, Dataset
 from srbench.api.method import Method
 from srbench.api.metric import EvaluationContext, Metric
 from srbench.api.parameters import Parameters
@@ -64,6 +64,66 @@ class ToyDataset(Dataset):
         return self._facts
 
 
+class ToyPhotographs(CropDataset):
+    """Photographs of three sizes at scale 4, and patches of them; counts the passes."""
+
+    SIZES = ((40, 36), (36, 52), (70, 90))
+
+    def __init__(self, patches: int = 0, *, name: str = "toy", known_size: bool = True) -> None:
+        super().__init__(Parameters(), name)
+        self.problem = Problem(domain="sr", lr_shape=(3, 32, 32), hr_shape=(3, 128, 128), scale=4,
+                               lr_extent=36, hr_extent=144)
+        generator = torch.Generator().manual_seed(0)
+        self.hr = [torch.rand(1, 3, 4 * h, 4 * w, generator=generator) * 1.6 - 0.8
+                   for h, w in self.SIZES]
+        self.lr = [0.8 * nn.functional.avg_pool2d(hr, 4) - 0.1 for hr in self.hr]
+        self.patches, self.known_size, self.calls = patches, known_size, {"test": 0, "patches": 0}
+
+    def fingerprint(self) -> str:
+        return f"photographs/{self.patches}"
+
+    def sample_lr(self, n: int, generator: torch.Generator, size: int | None = None) -> Tensor:
+        raise AssertionError("never trained")
+
+    sample_hr = sample_lr
+
+    def train_images(self, role: str) -> list[Tensor]:
+        raise AssertionError("never trained")
+
+    def test_batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        self.calls["test"] += 1
+        yield from zip(self.lr, self.hr, strict=True)
+
+    def validation_batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        yield from self.test_batches(batch_size)
+
+    @property
+    def patch_count(self) -> int:
+        return self.patches
+
+    def test_patches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        self.calls["patches"] += 1
+        low, high = self.all_patches()
+        yield from zip(low.split(batch_size), high.split(batch_size), strict=True)
+
+    def all_patches(self) -> tuple[Tensor, Tensor]:
+        """Every LR and HR patch; the HR patches are of other places and images."""
+        generator = torch.Generator().manual_seed(1)
+        sides = []
+        for images, size in ((self.lr, 32), (self.hr, 128)):
+            cut = []
+            for _ in range(self.patches):
+                image = images[int(torch.randint(3, (), generator=generator))][0]
+                top, left = (int(torch.randint(side - size + 1, (), generator=generator))
+                             for side in image.shape[1:])
+                cut.append(image[:, top : top + size, left : left + size])
+            sides.append(torch.stack(cut) if cut else torch.zeros(0, 3, size, size))
+        return sides[0], sides[1]
+
+    def facts(self) -> dict[str, Any]:
+        return {"test_size": 3} if self.known_size else {}
+
+
 class ToyMethod(Method):
     """A map given as a function, with a BatchNorm whose buffers tell whether it was disturbed."""
 
@@ -90,6 +150,11 @@ def images() -> Callable[..., Tensor]:
 @pytest.fixture
 def make_dataset() -> type[ToyDataset]:
     return ToyDataset
+
+
+@pytest.fixture
+def photographs() -> type[ToyPhotographs]:
+    return ToyPhotographs
 
 
 @pytest.fixture
