@@ -83,3 +83,36 @@ def test_no_images_raise_nothing():
 
 def test_thumbnails_have_one_length_whatever_the_size(images):
     assert thumbnails(images(2, 40)).shape == thumbnails(images(2, 64)).shape == (2, 192)
+
+
+def test_photographs_come_one_by_one_in_different_sizes(images):
+    """Batches of one, sizes that differ, LR at a quarter of the size."""
+    sizes = [40, 64, 36, 52, 20]
+    good, bright, flat = Flags(), Flags(), Flags()
+    for seed, side in enumerate(sizes):
+        y = images(1, side, seed) * 0.8
+        x = torch.nn.functional.avg_pool2d(y, 4)
+        good.update(y + 0.01, y, x)
+        bright.update(y + 0.2, y, x)
+        flat.update(torch.zeros_like(y) + y.mean((2, 3), keepdim=True).mean(), y, x)
+    assert good.raised() == []
+    assert bright.raised() == ["colour-cast"]
+    assert "collapse" in flat.raised()
+
+
+def test_collapse_of_photographs_is_seen_across_images():
+    """Every output is one picture, whatever its size: its thumbnails do not vary."""
+    generator = torch.Generator().manual_seed(0)
+    flags = Flags()
+    for side in (32, 48, 64):
+        y = torch.rand(1, 3, 8, 8, generator=generator).repeat_interleave(side // 8, 2)
+        y = y.repeat_interleave(side // 8, 3) - 0.5
+        same = torch.linspace(-0.4, 0.4, 8).repeat_interleave(side // 8).expand(1, 3, side, side)
+        flags.update(same, y, y[:, :, ::4, ::4])
+    assert "collapse" in flags.raised()
+
+
+def test_thumbnails_of_images_smaller_than_eight_pixels():
+    tiny = torch.arange(75.0).reshape(1, 3, 5, 5)
+    assert thumbnails(tiny).shape == (1, 192)
+    assert thumbnails(tiny).isfinite().all()

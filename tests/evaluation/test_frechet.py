@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from scipy import linalg
 
 from srbench.errors import DataError
-from srbench.evaluation.frechet import frechet_distance, frechet_of_features, frechet_of_few
+from srbench.evaluation.frechet import (
+    frechet_distance,
+    frechet_of_features,
+    frechet_of_few,
+    frechet_of_moments,
+)
+from srbench.evaluation.reducers import joint_moments, merge_all
 
 
 def by_sqrtm(m1, c1, m2, c2):
@@ -102,3 +108,43 @@ def test_wrong_moments_are_named():
         frechet_of_features([torch.zeros(1, 3)], [torch.zeros(5, 3)])
     with pytest.raises(DataError, match="not finite"):
         frechet_of_features([torch.full((4, 3), torch.inf)], [torch.zeros(5, 3)])
+
+
+def moments_of(x, size=17):
+    """Joint moments, merged of shards."""
+    return merge_all(joint_moments(part) for part in torch.from_numpy(x).split(size))
+
+
+@pytest.mark.parametrize(("n", "m"), [(400, 300), (12, 15), (24, 400), (25, 25), (2, 2)])
+def test_moments_give_the_distance_of_the_features(n, m):
+    x, y = gaussian(8, n, 24), gaussian(9, m, 24)
+    found = frechet_of_moments(moments_of(x), moments_of(y))
+    wanted = frechet_of_features([torch.from_numpy(x)], [torch.from_numpy(y)])
+    assert found.distance == pytest.approx(wanted.distance, rel=1e-9)
+    assert found.rank == wanted.rank
+    assert found.way == ("roots" if min(n, m) <= 24 else "cholesky")
+
+
+def test_few_features_that_are_not_negative_lose_no_digits():
+    """As Inception's: means far from zero, spectra over many orders of size."""
+    rng = np.random.default_rng(3)
+    scale = 10.0 ** rng.uniform(-3, 1, 200)
+    x, y = (np.abs(rng.normal(size=(n, 200))) * scale for n in (90, 110))
+    found = frechet_of_moments(moments_of(x), moments_of(1.1 * y))
+    assert found.distance == pytest.approx(frechet_of_few(x, 1.1 * y).distance, rel=1e-9)
+
+
+def test_moments_without_variance_have_the_distance_of_their_means():
+    flat = np.ones((5, 8))
+    found = frechet_of_moments(moments_of(flat), moments_of(flat + 2))
+    assert found.distance == pytest.approx(32)
+    assert found.rank == 0
+
+
+def test_wrong_joint_moments_are_named():
+    x = gaussian(1, 30, 4)
+    with pytest.raises(DataError, match="two images a side, got 1 and 30"):
+        frechet_of_moments(moments_of(x[:1]), moments_of(x))
+    for rows in (x, x[:3]):
+        with pytest.raises(DataError, match="not finite"):
+            frechet_of_moments(moments_of(rows), moments_of(rows * np.inf))

@@ -146,7 +146,8 @@ def test_equal_palettes_of_lr_and_hr_are_said(context, pairs):
 
 def test_the_self_check_notices_a_distance_that_is_none(context, monkeypatch):
     PaletteSW2(context).self_check()
-    monkeypatch.setattr(palette_sw2, "sliced_w2", lambda x, y, theta: float((x - y).square().mean()))
+    monkeypatch.setattr(palette_sw2, "sliced_w2",
+                        lambda x, y, theta: float((x - y).square().mean()))
     with pytest.raises(SrbenchError, match="SW2 of a shifted palette"):
         PaletteSW2(context).self_check()
 

@@ -15,8 +15,8 @@ from srbench.errors import DataError, MissingWeights, SrbenchError
 from srbench.evaluation import patch_fid, patch_kid, reducers
 from srbench.evaluation.evaluate import evaluate, evaluation_context
 from srbench.evaluation.frechet import frechet_of_features
-from srbench.evaluation.inception import InceptionFeatures
 from srbench.evaluation.inception import PROTOCOL as INCEPTION
+from srbench.evaluation.inception import InceptionFeatures
 from srbench.evaluation.kid import squared_mmd
 from srbench.evaluation.mind import mind_directions
 from srbench.evaluation.passes import PATCH_BATCH

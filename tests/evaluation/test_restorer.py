@@ -186,7 +186,7 @@ def test_a_forced_limit_asks_for_no_memory(monkeypatch):
 
 
 def test_the_wrong_size_of_output_is_an_error_tiled_or_not(monkeypatch):
-    x, y = image(100, 100)
+    x, _ = image(100, 100)
     with pytest.raises(PluginError, match=r"to \(1, 3, 200, 200\), but the HR images have shape"):
         Restorer(Layers(), 4, CPU)(x, torch.zeros(1, 3, 400, 400))
     monkeypatch.setenv(VARIABLE, "6400")

@@ -60,7 +60,8 @@ def test_rows_that_are_there_already_are_passed_over(path, rows):
     np.testing.assert_array_equal(read_rows(path), rows)
 
 
-@pytest.mark.parametrize("calls", [[(10, 3)], [(0, 5), (7, 5)], [(0, 5), (3, 5)], [(0, 20), (20, 5)]])
+@pytest.mark.parametrize("calls", [
+    [(10, 3)], [(0, 5), (7, 5)], [(0, 5), (3, 5)], [(0, 20), (20, 5)]])
 def test_rows_out_of_order_or_too_many_end_the_writing(path, rows, calls, caplog):
     more = np.concatenate([rows, rows])
     writer = RowWriter(path, len(rows))

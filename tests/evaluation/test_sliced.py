@@ -33,7 +33,7 @@ def gaussians(n, m, d=3):
 
 @pytest.mark.parametrize(("n", "m"), [(60_000, 60_000), (60_000, 45_001)])
 def test_gaussians_have_a_closed_form(n, m):
-    """Mean over the same directions of (theta.D)^2 + (sqrt(theta S1 theta) - sqrt(theta S2 theta))^2."""
+    """Mean over theta of (theta.D)^2 + (sqrt(theta S1 theta) - sqrt(theta S2 theta))^2."""
     x, y, (m1, c1), (m2, c2) = gaussians(n, m)
     theta = unit_directions(64, 3, 0).double()
     spread = [((theta @ c) * theta).sum(1).sqrt() for c in (c1, c2)]
