@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
+from srbench.errors import ParameterError
 from srbench.networks.dsgan import DSGANGenerator, load_dsgan
 from srbench.networks.frequency import HighPass, LowPass
 from srbench.networks.gan_losses import (
@@ -62,6 +63,9 @@ class FSSR(TwoStageMethod):
     def prepare(self) -> None:
         """Load the networks of the losses, and the degradation where it is given."""
         p = self.params
+        if p.batch_size == 1 and p.hr_crop == 32:
+            raise ParameterError("the discriminator's batch norms get one value from batch_size=1 "
+                                 "and hr_crop=32", hint="raise one of them")
         self.beside["low"] = LowPass(p.kernel, count_padding=True)
         self.beside["high"] = HighPass(p.kernel, count_padding=True)
         self.beside["features"] = esrgan_features(19 if p.vgg == "vgg19" else 16)
