@@ -28,16 +28,18 @@ from srbench_aim19.layout import SCALE, Role
 from srbench_aim19.statistics import shrunk
 
 REINSTALL = "pip install --force-reinstall 'scikit-image>=0.24'"
+# Which scene goes where was chosen by the mean colours of the sets: where P and Q differ in what
+# they show, a transport map has to recolour, and with so few scenes chance decides.
 PHOTOGRAPHS: Final[dict[Role, tuple[str, ...]]] = {
-    "lr": ("motorcycle_left.png", "rocket.jpg"),
-    "hr": ("astronaut.png", "hubble_deep_field.jpg"),
-    "lr-test": ("chelsea.png", "coffee.png", "ihc.png"),
-    "hr-test": ("chelsea.png", "coffee.png", "ihc.png"),
+    "lr": ("motorcycle_left.png", "retina.jpg"),
+    "hr": ("astronaut.png", "coffee.png"),
+    "lr-test": ("chelsea.png", "ihc.png", "rocket.jpg"),
+    "hr-test": ("chelsea.png", "ihc.png", "rocket.jpg"),
 }
 BLUR = 0.8  # radius of Pillow's Gaussian blur
 NOISE = 8  # standard deviation of the noise, levels of 255
 QUALITY = 50  # of JPEG, chroma at half resolution
-CONSTRUCTION = 1
+CONSTRUCTION = 2
 
 
 def embedded_images() -> Images:

@@ -19,9 +19,9 @@ from srbench_aim19.embedded import NOISE, PHOTOGRAPHS, degrade, embedded_images,
 from srbench_aim19.statistics import shrunk
 from tests.aim19.conftest import opened
 
-SIZES = {"lr": [(500, 741), (427, 640)], "hr": [(512, 512), (872, 1000)],
-         "lr-test": [(75, 112), (100, 150), (128, 128)],
-         "hr-test": [(300, 448), (400, 600), (512, 512)]}
+SIZES = {"lr": [(500, 741), (1411, 1411)], "hr": [(512, 512), (400, 600)],
+         "lr-test": [(75, 112), (128, 128), (106, 160)],
+         "hr-test": [(300, 448), (512, 512), (424, 640)]}
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ class TestSets:
             assert degraded.shape == clean.shape
             error = degraded.astype(float) - clean
             assert 3 < error.std() < 14
-            assert abs(error.mean()) < 0.5
+            assert abs(error.mean()) < 1  # noise on black is clipped at 0
 
 
 class TestDegradation:
@@ -109,7 +109,7 @@ class TestDegradation:
         assert np.asarray(degrade(Image.fromarray(stripes), "s")).std() < 0.6 * stripes.std()
 
     def test_the_same_name_gives_the_same_image(self):
-        again = [np.asarray(make("lr", name)) for name in ("rocket.jpg", "rocket.jpg")]
+        again = [np.asarray(make("lr", name)) for name in ("retina.jpg", "retina.jpg")]
         assert np.array_equal(*again)
         image = Image.new("RGB", (64, 64), (120, 100, 80))
         assert not np.array_equal(np.asarray(degrade(image, "a")), np.asarray(degrade(image, "b")))
