@@ -164,9 +164,8 @@ def _ticker(
 
 def evaluation_context(dataset: Dataset, device: torch.device) -> EvaluationContext:
     """Return what metrics may know; the store lives as long as the dataset object."""
-    facts = dataset.facts()
-    if isinstance(dataset, CropDataset):
-        facts = {"patch_count": dataset.patch_count, **facts}
+    patches = dataset.patch_count if isinstance(dataset, CropDataset) else 0
+    facts = {**dataset.facts(), "patch_count": patches}
     return EvaluationContext(
         problem=dataset.problem,
         known_map=dataset.known_map,

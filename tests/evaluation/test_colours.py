@@ -113,7 +113,7 @@ def test_no_images_are_an_error(context, kind):
 @pytest.mark.parametrize("kind", [PaletteGap, ColourShift])
 def test_self_checks_notice_another_range(context, kind, monkeypatch):
     kind(context).self_check()
-    right = colours.pixels_of
-    monkeypatch.setattr(colours, "pixels_of", lambda images: 2 * right(images))
+    right = colours.unit_range
+    monkeypatch.setattr(colours, "unit_range", lambda images: 2 * right(images))
     with pytest.raises(SrbenchError, match="self check failed"):
         kind(context).self_check()

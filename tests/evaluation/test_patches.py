@@ -241,6 +241,13 @@ def test_a_dataset_without_patches(photographs, make_method, builtin):
     assert dataset.calls["patches"] == 0
 
 
+def test_only_a_dataset_that_can_give_patches_has_some(make_dataset, make_method, builtin, images):
+    dataset = make_dataset(images(2, 16), images(2, 64), patch_count=50)
+    assert evaluation_context(dataset, CPU).facts["patch_count"] == 0
+    found = run(make_method(dataset.problem, nearest), dataset, builtin).values
+    assert found["patch-fid"].unavailable == "does not apply: the dataset has no test patches"
+
+
 def test_patches_of_another_size_are_refused(photographs, with_stub):
     context = evaluation_context(with_stub(photographs(70)), CPU)
     metric = PatchFID(context)
