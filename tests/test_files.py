@@ -354,3 +354,41 @@ def test_a_users_copy_is_found_from_its_root_from_above_and_from_below(tmp_path,
     monkeypatch.setenv("SRBENCH_DATA", str(tmp_path / "absent"))
     with pytest.raises(DownloadError):
         ensure(remote, fetch=False)
+
+
+class TestManifestsWithIds:
+    """A file's address may be an id, as of a shared drive, instead of its path."""
+
+    def manifest(self, folder, **changes):
+        document = {"name": "dasr", "repository": "example.org/DASR", "licence": "none given",
+                    "url": "https://drive.example.org/download?confirm=t&id={path}",
+                    "ids": {"G.pth": "1vO-cF_D"}, "files": {"G.pth": None, "sub/D.tar": None}}
+        return put(folder / "official_files.json", json.dumps({**document, **changes}).encode())
+
+    def test_ids_stand_in_the_address_and_nowhere_else(self, tmp_path):
+        found = files.read_manifest(self.manifest(tmp_path))
+        assert found["G.pth"].url == "https://drive.example.org/download?confirm=t&id=1vO-cF_D"
+        assert found["G.pth"].path == "dasr/G.pth"
+        assert found["sub/D.tar"].url.endswith("&id=sub/D.tar")
+        assert not found["G.pth"].has_hash
+        assert found["G.pth"].licence == "none given, example.org/DASR"
+
+    def test_a_file_is_fetched_by_its_id_and_kept_by_its_name(self, tmp_path, server):
+        server.files["/get?id=1vO-cF_D"] = CONTENT
+        path = self.manifest(tmp_path, url=f"{server.url}/get?id={{path}}",
+                             files={"G.pth": blob_sha1(CONTENT)})
+        found = ensure(files.read_manifest(path)["G.pth"])
+        assert found == files.cache_dir() / "dasr" / "G.pth"
+        assert found.read_bytes() == CONTENT
+        assert server.gets() == [("/get?id=1vO-cF_D", "")]
+
+    def test_a_page_in_the_place_of_the_file_is_refused(self, tmp_path, server):
+        server.mode = "page"
+        path = self.manifest(tmp_path, url=f"{server.url}/get?id={{path}}")
+        with pytest.raises(DownloadError, match="web page") as caught:
+            ensure(files.read_manifest(path)["G.pth"])
+        assert "dasr/G.pth" in caught.value.hint
+
+    def test_ids_that_are_no_table_are_named(self, tmp_path):
+        with pytest.raises(DataError, match="not a list of official files"):
+            files.read_manifest(self.manifest(tmp_path, ids=["G.pth"]))

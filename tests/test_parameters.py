@@ -142,3 +142,47 @@ def test_a_wrong_default_or_preset_is_found_when_it_is_used():
         Wrong.resolve("code", "image", {})
     with pytest.raises(ParameterError, match="steps=0"):
         Wrong.resolve("code", "image", {"steps": 0})
+
+
+class Conditional(Parameters):
+    """Presets that depend on a text parameter, as `ots` has them on photographs."""
+
+    steps: int = 1
+    refresh: int = 0
+    cost: Literal["mse", "vgg", "other"] = "mse"
+    lam: float = Field(1.0, alias="lambda")
+    presets: ClassVar = {
+        "paper": {"steps": 10}, "paper@sr": {"refresh": 25}, "paper@sr[cost=vgg]": {"refresh": 20},
+        "code": {}, "code@sr": {"steps": 7, "cost": "vgg"},
+        "code@sr[cost=vgg]": {"lambda": 5.0}, "code@sr[cost=mse]": {"lam": 3.0},
+        "quick": {}, "quick@sr[cost=mse]": {"steps": 99}}
+
+
+@pytest.mark.parametrize(("preset", "domain", "given", "expected"), [
+    ("paper", "sr", {}, (10, 25, "mse", 1.0)),
+    ("paper", "sr", {"cost": "vgg"}, (10, 20, "vgg", 1.0)),
+    ("paper", "sr", {"cost": "other"}, (10, 25, "other", 1.0)),
+    ("paper", "sr", {"cost": "vgg", "refresh": 3}, (10, 3, "vgg", 1.0)),  # the user wins
+    ("paper", "image", {"cost": "vgg"}, (10, 0, "vgg", 1.0)),  # another domain
+    ("code", "sr", {}, (7, 0, "vgg", 5.0)),  # the preset's own value counts
+    ("code", "sr", {"cost": "mse"}, (7, 0, "mse", 3.0)),  # but the user's before it
+    ("code", "sr", {"lambda": 2.0}, (7, 0, "vgg", 2.0)),
+    ("quick", "sr", {}, (99, 0, "mse", 1.0)),  # so does the default
+    ("quick", "sr", {"cost": "vgg"}, (1, 0, "vgg", 1.0)),
+    ("quick", "vector", {}, (1, 0, "mse", 1.0))])
+def test_presets_that_depend_on_another_value(preset, domain, given, expected):
+    found = Conditional.resolve(preset, domain, given)
+    assert (found.steps, found.refresh, found.cost, found.lam) == expected
+    again = Conditional.model_validate_json(json.dumps(found.public()))
+    assert again == found
+
+
+def test_conditions_make_no_names():
+    for name in ("paper@sr[cost=vgg]", "paper[cost=vgg]", "paper@sr"):
+        with pytest.raises(UnknownName) as caught:
+            Conditional.resolve(name, "sr", {})
+        assert caught.value.hint == "known: code, paper, quick"
+    with pytest.raises(UnknownName, match="no parameter named 'coost'; did you mean 'cost'"):
+        Conditional.resolve("paper", "sr", {"coost": "vgg"})
+    with pytest.raises(ParameterError, match="cost='perp'"):
+        Conditional.resolve("paper", "sr", {"cost": "perp"})

@@ -19,7 +19,7 @@ from srbench.training.progress import Progress, Schedule
 @pytest.mark.parametrize(("text", "budget"), [
     ("600s", Budget(seconds=600)), ("10m", Budget(seconds=600)), ("1.5h", Budget(seconds=5400)),
     ("0.5s", Budget(seconds=0.5)), ("500", Budget(steps=500)), ("500it", Budget(steps=500)),
-    (" 10M ", Budget(seconds=600))])
+    (" 10M ", Budget(seconds=600)), ("3min", Budget(seconds=180))])
 def test_budget_is_read(text, budget):
     assert Budget.parse(text) == budget
     assert Budget.parse(str(budget)) == budget

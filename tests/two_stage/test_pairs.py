@@ -167,9 +167,9 @@ def test_crops_are_aligned_under_all_turns(sizes, copies):
         assert (lr.shape, hr.shape, half.shape) == ((16, 3, 16, 16), (16, 3, 64, 64),
                                                     (16, 1, 8, 8))
         inner = shrink(hr, 4)[..., 3:-3, 3:-3].clamp(0, 1).float()
-        assert (inner - lr[..., 3:-3, 3:-3]).abs().max() < 1.1 / 255  # truncation
+        assert (inner - lr[..., 3:-3, 3:-3]).abs().max() < 1.3 / 255  # truncation and its overshoot
         inner = shrink(hr, 8)[:, :1, 2:-2, 2:-2].float()
-        assert (inner - half[..., 2:-2, 2:-2]).abs().max() < 1.1 / 255
+        assert (inner - half[..., 2:-2, 2:-2]).abs().max() < 1.3 / 255
         for moved in (lr.roll(1, -1), lr.roll(1, -2), lr.flip(-1), lr.rot90(1, (-2, -1))):
             shifts.append(float((shrink(hr, 4).float() - moved)[..., 3:-3, 3:-3].abs().max()))
     assert min(shifts) > 10 / 255  # what is not aligned would be seen
