@@ -35,7 +35,8 @@ def random_state(shapes: dict[int, tuple[int, int, int]]) -> dict[str, Tensor]:
     return state
 
 
-def vgg_shapes(indices: tuple[int, ...], widths: tuple[int, ...]) -> dict[int, tuple[int, int, int]]:
+def vgg_shapes(indices: tuple[int, ...],
+               widths: tuple[int, ...]) -> dict[int, tuple[int, int, int]]:
     counts = (2, 2, 3, 3, 3) if len(indices) == 13 else (2, 2, 4, 4, 4)
     outputs = [width for width, count in zip(widths, counts, strict=True) for _ in range(count)]
     return {index: (out, fan, 3) for index, out, fan

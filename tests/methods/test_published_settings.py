@@ -8,9 +8,14 @@ import torch
 from srbench import Problem, Skipped
 from srbench.errors import ParameterError, UnknownName
 from srbench.networks import ResNetPotential, UNet, VectorMap, VectorPotential
+from srbench.networks.dsgan import DeResnet, DSGANGenerator
+from srbench.networks.edsr import EDSR
+from srbench.networks.rrdbnet import RRDBNet
 from srbench.registry.catalog import discover
 from srbench.spec import expand, parse_specs
 from srbench_anchors.method import Constant, Linear
+from srbench_dasr.method import DASRParams
+from srbench_fssr.method import FSSRParams
 from srbench_minimax.game import MinimaxMethod, start_at_zero
 from srbench_minimax.parameters import MinimaxParameters
 from srbench_ots.method import OTS, OTSParams
@@ -189,3 +194,81 @@ def test_the_shared_base_has_no_published_weights_and_no_name():
 def test_anchors_have_no_presets_and_take_any(method_class, values):
     for preset in ("quick", "paper", "code"):
         assert method_class.Params.resolve(preset, "vector", {}).public() == values
+
+
+# Super-resolution of photographs: sections B.4, D and E of the specification, by the methods'
+# papers and released codes.
+OTS_AIM = {
+    "batch_size": 8, "lr_map": 1e-4, "lr_potential": 1e-4, "beta1": 0.9, "beta2": 0.999,
+    "weight_decay": 1e-10, "lr_decay": "none", "potential_filters": 64, "potential_slope": 0.2,
+    "residual": False, "map_average": 0.0, "pretrained": "", "blocks": 64, "features": 128,
+}
+OTS_PAPER = {**OTS_AIM, "iterations": 50_000, "cost_factor": 1.0, "order": "f-first"}
+OTS_CODE = {**OTS_AIM, "iterations": 250_000, "cost_factor": 0.5, "order": "T-first",
+            "inner_steps": 15, "cost_refresh": 25_000}
+RRDB = {"beta1": 0.9, "beta2": 0.999, "lr": 1e-4, "blocks": 23, "features": 64, "growth": 32,
+        "hr_crop": 128, "residual": False, "pretrained": "", "pretrained_degradation": ""}
+FSSR_AIM = {
+    **RRDB, "init": "esrgan", "artifacts": "tdsr", "dsgan_iterations": 300 * 166,
+    "dsgan_batch_size": 16, "dsgan_crop": 512, "dsgan_lr": 2e-4, "dsgan_beta1": 0.5,
+    "dsgan_beta2": 0.999, "dsgan_blocks": 8, "color_weight": 1.0, "texture_weight": 0.005,
+    "perceptual_weight": 0.01, "dsgan_filter": "avg", "dsgan_kernel": 5, "iterations": 60_001,
+    "batch_size": 16, "milestones": [5_000, 10_000, 20_000, 30_000], "pixel_weight": 0.01,
+    "feature_weight": 1.0, "gan_weight": 0.005, "kernel": 9, "vgg": "vgg19",
+    "discriminator_features": 64,
+}
+DASR_AIM = {
+    **RRDB, "init": "random", "dsn_iterations": 400 * 332, "dsn_batch_size": 8, "dsn_crop": 256,
+    "dsn_lr": 1e-4, "dsn_beta1": 0.5, "dsn_beta2": 0.999, "dsn_blocks": 8, "color_weight": 1.0,
+    "perceptual_weight": 0.01, "separation": "wavelet", "architecture": "fsd", "bands": "cat",
+    "dsn_kernel": 5, "iterations": 350_000, "batch_size": 6,
+    "milestones": [35_000, 80_000, 100_000, 150_000], "pixel_weight": 1.0, "wavelet_weight": 1.0,
+    "lpips_weight": 1.0, "gan_weight": 0.005,
+}
+OURS = {"unet_base", "hidden", "depth", "activation",  # of other domains
+        "degradation_share", "pairs_share"}  # of a budget
+ON_PHOTOGRAPHS = [
+    (OTSParams, "paper", {}, {**OTS_PAPER, "cost": "mse", "inner_steps": 15,
+                              "cost_refresh": 25_000}),
+    (OTSParams, "paper", {"cost": "vgg"}, {**OTS_PAPER, "cost": "vgg", "inner_steps": 10,
+                                           "cost_refresh": 20_000}),
+    (OTSParams, "code", {}, {**OTS_CODE, "cost": "mse"}),
+    (OTSParams, "code", {"cost": "vgg"}, {**OTS_CODE, "cost": "vgg"}),
+    (FSSRParams, "paper", {}, FSSR_AIM), (FSSRParams, "code", {}, FSSR_AIM),
+    (DASRParams, "paper", {}, {**DASR_AIM, "texture_weight": 0.0005}),
+    (DASRParams, "code", {}, {**DASR_AIM, "texture_weight": 0.005}),
+]
+
+
+@pytest.mark.parametrize(("params", "preset", "given", "expected"), ON_PHOTOGRAPHS)
+def test_every_value_of_a_published_preset_on_photographs(params, preset, given, expected):
+    found = params.resolve(preset, "sr", given).public()
+    assert {key: found[key] for key in found if key not in OURS} == expected
+
+
+def test_the_users_value_beats_a_conditional_preset():
+    found = OTSParams.resolve("paper", "sr", {"cost": "vgg", "cost_refresh": 7})
+    assert (found.cost_refresh, found.inner_steps) == (7, 10)
+    assert OTSParams.resolve("paper", "image", {"cost": "vgg"}).cost_refresh == 0
+
+
+@pytest.mark.parametrize("params", [FSSRParams, DASRParams, OTSParams])
+def test_quick_on_photographs_is_small_and_needs_no_file_that_must_be_asked_for(params):
+    found = params.resolve("quick", "sr", {})
+    assert found.blocks <= 8
+    assert found.features <= 64
+    assert found.residual
+    assert getattr(found, "init", "random") == "random"
+    assert getattr(found, "vgg", "vgg16") == "vgg16"
+    assert not found.pretrained
+
+
+@pytest.mark.parametrize(("kind", "count"), [(EDSR, 20_226_051), (RRDBNet, 16_697_987),
+                                             (DSGANGenerator, 594_380), (DeResnet, 668_238)])
+def test_published_networks_on_photographs_have_the_published_sizes(kind, count):
+    values = {EDSR: OTS_AIM, RRDBNet: RRDB, DSGANGenerator: FSSR_AIM, DeResnet: DASR_AIM}[kind]
+    given = {EDSR: ("blocks", "features"), RRDBNet: ("features", "blocks", "growth"),
+             DSGANGenerator: ("dsgan_blocks",), DeResnet: ("dsn_blocks",)}[kind]
+    with torch.device("meta"):
+        network = kind(*(values[name] for name in given))
+    assert sum(p.numel() for p in network.parameters()) == count

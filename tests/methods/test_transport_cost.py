@@ -76,10 +76,7 @@ def test_the_reference_is_up_until_k_and_then_a_copy_renewed_every_k_steps():
         cost.refresh(index, 3, t)
         if index % 3 == 0:
             copies.append(deepcopy(t))
-        if index < 3:
-            near = up(X)
-        else:
-            near = up(X) + copies[-1](up(X))  # T', which includes Up where the map is residual
+        near = up(X) if index < 3 else doubled(copies[-1], X)  # T', with Up where residual
         assert float(cost(X, MAPPED)) == pytest.approx(float((near - MAPPED).square().mean()),
                                                        rel=1e-6), index
 

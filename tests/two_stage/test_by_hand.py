@@ -178,7 +178,7 @@ STAGES = ("degradation_step", "restoration_step")
 @pytest.mark.usefixtures("backbones")
 @pytest.mark.parametrize("residual", [False, True])
 def test_fssr(spy, monkeypatch, residual):
-    method, result, seen = one_step(
+    _, result, seen = one_step(
         FSSR, spy, monkeypatch, STAGES, dsgan_iterations=1, iterations=1, residual=residual,
         color_weight=1.5, texture_weight=0.25, perceptual_weight=0.75, pixel_weight=0.3,
         feature_weight=0.6, gan_weight=0.4, dsgan_lr=1e-4, lr=3e-4, milestones=[2])
@@ -252,7 +252,7 @@ def test_fssr(spy, monkeypatch, residual):
 @pytest.mark.parametrize("separation", ["wavelet", "avg"])
 def test_dasr(spy, monkeypatch, separation):
     monkeypatch.setattr("srbench_dasr.method.RESTORER_INIT", 1.0)  # 0.1 leaves slopes too small
-    method, result, seen = one_step(
+    _, result, seen = one_step(
         DASR, spy, monkeypatch, STAGES, dsn_iterations=1, iterations=1, residual=False,
         separation=separation, color_weight=1.5, texture_weight=0.25, perceptual_weight=0.75,
         pixel_weight=0.3, wavelet_weight=0.6, lpips_weight=0.5, gan_weight=0.4, dsn_lr=1e-4,

@@ -1,4 +1,4 @@
-"""Checkpoints of others: layouts, widths, downloads, and what is missing is said before training."""
+"""Checkpoints of others: layouts, widths, downloads; what is missing is said before training."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ class TestWrongFiles:
         with pytest.raises(ParameterError, match=f"is for a scale of {scale}, not of 4"):
             build(FSSR, pretrained=path)
         path = saved(tmp_path, fill(EDSR(1, 4, scale=scale)).state_dict())
-        first = r"'tail\.0\.2\.weight' is missing" if scale == 2 else r"'tail\.0\.4\.weight' is unex"
+        first = {2: r"'tail\.0\.2\.weight' is missing", 8: r"'tail\.0\.4\.weight' is unexp"}[scale]
         with pytest.raises(CorruptFile, match=first):
             build(OTS, pretrained=path)
 
@@ -179,8 +179,8 @@ def degradation_file(folder: Path, kind: Any, parallel: bool = False, **change: 
         states = [module(state) for state in states]
     return saved(folder, {
         "epoch": 299, "iteration": 49_800, "model_g_state_dict": states[0],
-        "models_d_state_dict": states[1], "optimizer_g_state_dict": {"state": {}, "param_groups": []},
-        "scheduler_g_state_dict": {}, **change}, "AIM2019.tar")
+        "models_d_state_dict": states[1], "scheduler_g_state_dict": {},
+        "optimizer_g_state_dict": {"state": {}, "param_groups": []}, **change}, "AIM2019.tar")
 
 
 @pytest.mark.usefixtures("backbones")
