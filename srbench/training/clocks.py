@@ -47,9 +47,9 @@ class Counts:
 class Ledger:
     """Charges time, images and calls to the open stage.
 
-    The clock runs while a stage is open, except inside `paused`; there images and calls are not
-    counted either. On a GPU it is read after a synchronisation where it is stopped or flushed, and
-    in between it is the host's time.
+    The clock runs while a stage is open, except inside `paused`; there calls are not counted
+    either. On a GPU it is read after a synchronisation where it is stopped or flushed, and in
+    between it is the host's time.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class Ledger:
         self._device = device
         self._since: float | None = None
         self._open: Counts | None = None
-        self._counting = True
+        self._counting = self._charging = True
         self.stages: dict[str, Counts] = {}
 
     def open(self, name: str) -> Counts:
@@ -85,7 +85,7 @@ class Ledger:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Charge neither time nor images nor calls for the body."""
+        """Charge neither time nor calls for the body."""
         self.read()
         since, self._since = self._since, None
         counting, self._counting = self._counting, False
@@ -97,9 +97,19 @@ class Ledger:
                 self._synchronise()
                 self._since = time.perf_counter()
 
+    @contextmanager
+    def uncharged(self) -> Iterator[None]:
+        """Charge nothing for the body, drawn samples included."""
+        charging, self._charging = self._charging, False
+        try:
+            with self.paused():
+                yield
+        finally:
+            self._charging = charging
+
     def count_images(self, number: int) -> None:
-        """Charge ``number`` drawn samples, unless paused."""
-        if self._counting:
+        """Charge ``number`` drawn samples, unless nothing is charged."""
+        if self._charging:
             self._current().images += number
 
     def count_calls(self, network: str, number: int) -> None:

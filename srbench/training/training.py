@@ -170,7 +170,7 @@ class Training:
 
     def uncharged(self) -> AbstractContextManager[None]:
         """Charge nothing for the body: to make again what was charged before and then lost."""
-        return self._state.ledger.paused()
+        return self._state.ledger.uncharged()
 
     def scratch(self, name: str) -> Path:
         """Return a folder for files the method makes, such as generated pairs.

@@ -143,6 +143,22 @@ class TestLedger:
         assert ledger.seconds == 1
         assert ledger.calls == 4
 
+    def test_nothing_is_counted_where_nothing_is_charged(self):
+        ledger = Ledger(CPU)
+        ledger.open("a")
+
+        def fail():
+            with ledger.uncharged():
+                ledger.count_images(5)
+                ledger.count_calls("f", 5)
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            fail()
+        ledger.count_images(2)
+        ledger.count_calls("f", 3)
+        assert (ledger.images, ledger.calls) == (2, 3)
+
     def test_calls_are_not_counted_in_pauses_and_images_are(self):
         ledger = Ledger(CPU)
         ledger.open("a")
