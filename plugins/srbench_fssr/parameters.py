@@ -82,7 +82,7 @@ class FSSRParams(TwoStageParameters):
         "quick": {
             "dsgan_iterations": 150,
             "dsgan_batch_size": 4,
-            "dsgan_crop": 256,
+            "dsgan_crop": 128,
             "dsgan_blocks": 2,
             "iterations": 150,
             "batch_size": 4,

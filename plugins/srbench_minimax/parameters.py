@@ -7,6 +7,17 @@ from typing import Literal
 from srbench import Field, Parameters
 from srbench.networks.vectors import Activation
 
+VECTOR = {  # preset of both: neither paper nor code runs on vectors
+    "batch_size": 1024,
+    "lr_map": 3e-3,
+    "lr_potential": 3e-3,
+    "beta1": 0.5,
+    "lr_decay": "linear",
+    "residual": True,
+    "hidden": 128,
+    "depth": 3,
+    "activation": "relu",
+}
 
 class MinimaxParameters(Parameters):
     """Settings common to `ots` and `wgan-gp`.

@@ -5,22 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from srbench import Field
-from srbench_minimax.parameters import MinimaxParameters
+from srbench_minimax.parameters import VECTOR, MinimaxParameters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-VECTOR = {  # ours: neither paper nor code runs on vectors
-    "batch_size": 1024,
-    "lr_map": 3e-3,
-    "lr_potential": 3e-3,
-    "beta1": 0.5,
-    "lr_decay": "linear",
-    "residual": True,
-    "hidden": 128,
-    "depth": 3,
-    "activation": "relu",
-}
 SMALL = {  # ours
     "batch_size": 8,
     "potential_filters": 8,

@@ -20,7 +20,7 @@ from srbench.networks.adversarial import (
     potential_gap,
 )
 from srbench_minimax.game import MinimaxMethod, Players
-from srbench_minimax.parameters import MinimaxParameters
+from srbench_minimax.parameters import VECTOR, MinimaxParameters
 from srbench_wgan_gp import PUBLISHED_LAMBDAS
 
 if TYPE_CHECKING:
@@ -30,17 +30,6 @@ if TYPE_CHECKING:
 
 MANIFEST = Path(__file__).with_name("official_files.json")
 OFFICIAL_FILE = "benchmark/checkpoints/IPM_vs_OTS/T_GP10_LAMBDA{lam:g}.pt"
-VECTOR = {  # ours: neither paper nor code runs on vectors
-    "batch_size": 1024,
-    "lr_map": 3e-3,
-    "lr_potential": 3e-3,
-    "beta1": 0.5,
-    "lr_decay": "linear",
-    "residual": True,
-    "hidden": 128,
-    "depth": 3,
-    "activation": "relu",
-}
 
 
 class WGANGPParams(MinimaxParameters):
