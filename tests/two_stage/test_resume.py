@@ -226,3 +226,15 @@ def test_a_store_of_other_photographs_is_refused(tmp_path):
 
     with pytest.raises(DataError, match="holds a store of other images"):
         fit(FSSR, tmp_path, Other(), log_every=LOG_EVERY)
+
+
+@pytest.mark.parametrize(("stop_at", "again"), [(6, [3, 4]), (8, []), (10, [])])
+def test_pairs_that_are_there_are_not_made_again(stop_at, again, tmp_path, monkeypatch):
+    from srbench_two_stage.pairs import Pairs
+
+    assert run("tdsr", tmp_path, stop_at) is None
+    made: list = []
+    real = Pairs._put
+    monkeypatch.setattr(Pairs, "_put", lambda self, job: made.append(job) or real(self, job))
+    agree(run("tdsr", tmp_path), "tdsr")
+    assert made == again
