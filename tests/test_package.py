@@ -99,9 +99,9 @@ def test_public_names_are_pinned_and_importable():
     for name in srbench.__all__:
         assert getattr(srbench, name) is not None
     assert set(srbench.__all__) == {
-        "CropDataset", "Dataset", "DatasetInfo", "EvaluationContext", "Field", "Method", "MethodInfo",
-        "Metric", "MetricInfo", "Parameters", "PoolSettings", "Problem", "Score", "Skipped",
-        "SrbenchError", "Training", "hookimpl"}
+        "CropDataset", "Dataset", "DatasetInfo", "EvaluationContext", "Field", "Method",
+        "MethodInfo", "Metric", "MetricInfo", "Parameters", "PoolSettings", "Problem", "Score",
+        "Skipped", "SrbenchError", "Training", "hookimpl"}
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = srbench.nonsense
 

@@ -108,9 +108,7 @@ class DASR(TwoStageMethod):
             self.learn_degradation(training, degradation, judge)
         degradation.eval()
         judge.eval()
-        pairs.make(training.stage("pairs", until=p.pairs_share).steps(len(pairs)))
-        if pairs.number < len(pairs):
-            self.note(f"The budget left time for {pairs.number} of {len(pairs)} generated pairs.")
+        self.generate(training, pairs)
         self.learn_restoration(training, pairs)
         self.eval()
 

@@ -31,8 +31,9 @@ from srbench.networks.vgg128 import VGG128
 from srbench_fssr.parameters import SLOPE_EPOCHS, FSSRParams
 from srbench_two_stage.crops import multiple_of, random_crops, to_unit
 from srbench_two_stage.pairs import Generated, Pairs, Recipe
+from srbench_two_stage.parameters import RANDOM
 from srbench_two_stage.players import Players
-from srbench_two_stage.restorer import RANDOM, TwoStageMethod
+from srbench_two_stage.restorer import TwoStageMethod
 from srbench_two_stage.schedules import halved, linear_decay
 
 if TYPE_CHECKING:
@@ -93,9 +94,7 @@ class FSSR(TwoStageMethod):
         if not p.pretrained_degradation:
             self.learn_degradation(training, degradation)
         degradation.eval()
-        pairs.make(training.stage("pairs", until=p.pairs_share).steps(len(pairs)))
-        if pairs.number < len(pairs):
-            self.note(f"The budget left time for {pairs.number} of {len(pairs)} generated pairs.")
+        self.generate(training, pairs)
         self.learn_restoration(training, pairs)
         self.eval()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from srbench import Field
-from srbench_two_stage.restorer import ESRGAN, TwoStageParameters
+from srbench_two_stage.parameters import ESRGAN, TwoStageParameters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -18,7 +18,7 @@ from srbench.errors import DataError
 from srbench.imagestore import TURNS, ImageStore, random_places, turned
 from srbench.networks.resize import truncate_to_uint8
 from srbench.training import mix
-from srbench_two_stage.crops import to_unit, upload
+from srbench_two_stage.crops import upload
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -222,9 +222,11 @@ class Pairs:
     def _put(self, job: int) -> None:
         """Generate one pair and store it."""
         recipe, index, _ = self._jobs[job]
-        photograph = self._images[recipe.role][index]
+        # Bytes over 255, not by way of [-1, 1], which loses a level where an output is its input.
+        photograph = self._images[recipe.role].raw(index)[None].to(self._training.device) / 255
+        self._training.charge(images=1)
         with torch.autocast(self._training.device.type, enabled=False):
-            made = recipe.make(to_unit(photograph))
+            made = recipe.make(photograph)
         parts = {"lr": truncate_to_uint8(made.lr), "weights": made.weights}
         if made.hr is not None:
             parts["hr"] = truncate_to_uint8(made.hr)

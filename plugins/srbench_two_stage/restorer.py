@@ -1,4 +1,4 @@
-"""The second stage's network and settings, and the method around it.
+"""The second stage's network and the method around it.
 
 Legend: G = the restorer, images in [0, 1]; T(x) = 2 G((x + 1) / 2) - 1.
 """
@@ -12,69 +12,24 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
-from srbench import Field, Method, Parameters, Skipped
+from srbench import Method, Skipped
 from srbench.errors import DataError, MissingWeights, ParameterError
 from srbench.files import cache_dir, ensure, read_manifest
 from srbench.networks.resize import up_bicubic
 from srbench.networks.rrdbnet import RRDBNet, load_rrdb
 from srbench_two_stage.crops import from_unit, to_unit
+from srbench_two_stage.parameters import ESRGAN, RANDOM, TwoStageParameters
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from srbench import Training
     from srbench.files import RemoteFile
+    from srbench_two_stage.pairs import Pairs
 
 OFFICIAL = "official"
-ESRGAN, ESRGAN_FILE = "esrgan", "RRDB_ESRGAN_x4.pth"
-RANDOM = "random"
+ESRGAN_FILE = "RRDB_ESRGAN_x4.pth"
 SMALLEST = 128  # side of the first stage's crops: LPIPS of a quarter of it needs 32
-
-
-class TwoStageParameters(Parameters):
-    """Settings common to `fssr` and `dasr`.
-
-    Attributes
-    ----------
-    iterations, batch_size : int
-        Of the second stage.
-    hr_crop : int
-        Side of its HR crops.
-    lr, beta1, beta2 : float
-        Adam of the restorer and of its discriminator.
-    blocks, features, growth : int
-        Of the restorer, an RRDBNet.
-    residual : bool
-        G(x) = Up(x) + network(x), with Up bicubic, started at Up, instead of G(x) = network(x).
-    init : str
-        What the restorer starts from: ``"random"``, ``"esrgan"`` (the authors' file
-        RRDB_ESRGAN_x4.pth, looked for in SRBENCH_WEIGHTS and the cache), or the path of a
-        checkpoint.
-    degradation_share, pairs_share : float
-        Shares of a budget (``--budget``) after which the first stage and the generation of pairs
-        end.
-    pretrained : str
-        Path of a checkpoint of the restorer in either layout, or ``"official"``; training is
-        skipped, and the checkpoint decides the network.
-    pretrained_degradation : str
-        Path of a checkpoint of the first stage (the authors' ``.tar``), or ``"official"``; that
-        stage is skipped.
-    """
-
-    iterations: int = Field(60_001, ge=1)
-    batch_size: int = Field(16, ge=1)
-    hr_crop: int = Field(128, ge=32, multiple_of=32)
-    lr: float = Field(1e-4, gt=0)
-    beta1: float = Field(0.9, ge=0, lt=1)
-    beta2: float = Field(0.999, ge=0, lt=1)
-    blocks: int = Field(23, ge=0)
-    features: int = Field(64, ge=1)
-    growth: int = Field(32, ge=1)
-    residual: bool = False
-    init: str = RANDOM
-    degradation_share: float = Field(0.4, gt=0, lt=1)
-    pairs_share: float = Field(0.5, gt=0, lt=1)
-    pretrained: str = ""
-    pretrained_degradation: str = ""
 
 
 class TwoStageMethod(Method):
@@ -221,6 +176,12 @@ class TwoStageMethod(Method):
     @abstractmethod
     def official_restorer(self) -> str:
         """Name of the authors' checkpoint of the restorer in the manifest."""
+
+    def generate(self, training: Training, pairs: Pairs) -> None:
+        """Run the stage between the two, in which pairs are made of whole photographs."""
+        pairs.make(training.stage("pairs", until=self.params.pairs_share).steps(len(pairs)))
+        if pairs.number < len(pairs):
+            self.note(f"The budget left time for {pairs.number} of {len(pairs)} generated pairs.")
 
     def checkpoint(self, given: str, official: str) -> Path:
         """Path of a checkpoint: the user's, or the authors' file, fetched once."""
