@@ -218,7 +218,6 @@ def srbench_metrics() -> list[MetricInfo]:
         L2_UVP,
         L2_UVP_OFFICIAL,
         COSINE,
-        TRANSPORT_COST,
         FID,
         KID,
         MIND,
@@ -234,4 +233,5 @@ def srbench_metrics() -> list[MetricInfo]:
         PALETTE_SW2,
         COLOUR_SHIFT,
         SPECTRUM_GAP,
+        TRANSPORT_COST,
     ]
