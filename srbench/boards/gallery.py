@@ -18,7 +18,8 @@ from srbench.results.record import Record, Status
 from srbench.results.samples import encode, open_rgb
 
 ROWS = 8
-SIDE = 64  # pixels of the HR square that is shown
+SIDE = 64  # pixels of the HR square that is shown, on images of one size
+PHOTOGRAPH_SIDE = 128  # the same on photographs with super-resolution
 BUDGET = 1_500_000  # bytes of all images in a page, as base64; the page itself may have 2 MiB
 
 
@@ -67,17 +68,19 @@ def make_gallery(records: Sequence[Record], cells: Path) -> Gallery | None:
                  for label in labels), ("HR target", "hr", folders[0])]
     available = max(index + 1 for kind in ("hr", "prediction") for index in range(ROWS)
                     if (folders[0] / f"{kind}_{index}.png").is_file())
+    side = SIDE if records[0].identity.scale == 1 else PHOTOGRAPH_SIDE
     rows: list[tuple[Picture, ...]] = []
     size = 0
     for index in range(available):
-        row = tuple(_picture(f"Test image {index + 1}: {name}", kind, index, folder, folders[0])
+        row = tuple(_picture(f"Test image {index + 1}: {name}", folder / f"{kind}_{index}.png",
+                             folders[0] / f"hr_{index}.png", side)
                     for name, kind, folder in sources)
         size += sum(len(picture.uri or "") for picture in row)
         if size > BUDGET:
             break
         rows.append(row)
     return Gallery(headings=("LR input", *labels, "HR target"), rows=tuple(rows),
-                   available=available, crop=_crop_words(folders[0]))
+                   available=available, crop=_crop_words(folders[0], side))
 
 
 def _shown(records: Sequence[Record], cells: Path) -> dict[str, tuple[int, Path]]:
@@ -91,39 +94,42 @@ def _shown(records: Sequence[Record], cells: Path) -> dict[str, tuple[int, Path]
     return shown
 
 
-def _picture(alt: str, kind: str, index: int, folder: Path, pair: Path) -> Picture:
+def _picture(alt: str, file: Path, hr_file: Path, side: int) -> Picture:
     """Crop one file as its HR image is cropped and embed it."""
     try:
-        image, hr = open_rgb(folder / f"{kind}_{index}.png"), open_rgb(pair / f"hr_{index}.png")
+        image, hr = open_rgb(file), open_rgb(hr_file)
     except OSError:  # absent, or not an image
         return Picture(alt=f"{alt} (missing)", uri=None)
-    square = image.crop(crop_box(image.size, hr.size))
+    square = image.crop(crop_box(image.size, hr.size, side))
     return Picture(alt=alt, uri="data:image/webp;base64,"
                    + base64.b64encode(encode(square, "WEBP")).decode())
 
 
-def crop_box(size: tuple[int, int], hr_size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom of the central `SIDE` x `SIDE` HR pixels, in pixels of an image.
+def crop_box(size: tuple[int, int], hr_size: tuple[int, int],
+             shown: int = SIDE) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom of the central square of HR pixels, in pixels of an image.
 
     Parameters
     ----------
     size, hr_size : tuple of int
         (width, height) of the image and of its HR image; the image may be smaller by the scale.
+    shown : int
+        Side of the square in HR pixels.
     """
     box = []
     for length, hr_length in zip(size, hr_size, strict=True):
         scale = max(1, round(hr_length / length))
-        side = min(SIDE, hr_length) // scale
+        side = min(shown, hr_length) // scale
         start = (hr_length - side * scale) // 2 // scale
         box.append((start, start + side))
     return box[0][0], box[1][0], box[0][1], box[1][1]
 
 
-def _crop_words(folder: Path) -> str:
+def _crop_words(folder: Path, side: int) -> str:
     try:
         width, height = open_rgb(folder / "hr_0.png").size
     except OSError:  # absent, or not an image: its row says so
-        return f"at most {SIDE} x {SIDE} px of the centre"
-    if max(width, height) <= SIDE:
+        return f"at most {side} x {side} px of the centre"
+    if max(width, height) <= side:
         return f"whole images of {width} x {height} px"
-    return f"the central {SIDE} x {SIDE} px of {width} x {height}"
+    return f"the central {side} x {side} px of {width} x {height}"

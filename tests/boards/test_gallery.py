@@ -105,3 +105,15 @@ def test_labels_that_look_like_markup_stay_text(tmp_path, put):
 def test_no_cell_with_images_is_no_gallery(tmp_path):
     assert make_gallery([make_record()], tmp_path / "cells") is None
     assert make_gallery([], tmp_path / "cells") is None
+
+
+def test_photographs_show_a_larger_square(tmp_path):
+    """At scale 4 a square of 64 would be 16 LR pixels: too few to see anything."""
+    record = make_record("ots", scale=4)
+    samples = make_samples(side=256, count=2)
+    samples["lr"] = samples["lr"][:, :, ::4, ::4]
+    write_samples(tmp_path / record.identity.key / "images", samples)
+    gallery = make_gallery([record], tmp_path)
+    assert gallery.crop == "the central 128 x 128 px of 256 x 256"
+    assert crop_box((64, 64), (256, 256), 128) == (16, 16, 48, 48)
+    assert crop_box((256, 256), (256, 256), 128) == (64, 64, 192, 192)
