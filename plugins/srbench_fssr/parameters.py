@@ -84,7 +84,6 @@ class FSSRParams(TwoStageParameters):
             "dsgan_batch_size": 4,
             "dsgan_crop": 128,
             "dsgan_blocks": 2,
-            "dsgan_lr": 1e-3,
             "iterations": 250,
             "batch_size": 4,
             "blocks": 2,
