@@ -24,7 +24,9 @@ from srbench.results.record import Outcome, Record, Status
 from srbench.results.store import Store
 
 POLL_SECONDS = 0.2
-GRACE_SECONDS = 60.0  # a cell that was asked to stop may take this long to write its checkpoint
+# A cell that was asked to stop may take this long to end its step and write its checkpoint: a step of
+# a paper's preset takes minutes on a CPU. A second interrupt kills it at once.
+GRACE_SECONDS = 900.0
 LOG_TAIL = 20
 
 OnEvent = Callable[[Cell, dict[str, Any]], None]
