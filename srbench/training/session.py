@@ -175,7 +175,8 @@ class Session:
         if not self.state.keeps:
             raise Interrupted(where, hint="nothing is saved: the training keeps no folder")
         self._save(counts)
-        raise Interrupted(f"{where}; everything is saved", hint="the same command goes on from here")
+        raise Interrupted(f"{where}; everything is saved",
+                          hint="the same command goes on from here")
 
     def _save(self, counts: Counts) -> None:
         """Write a checkpoint and the history, off the clock."""

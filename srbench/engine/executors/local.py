@@ -24,8 +24,8 @@ from srbench.results.record import Outcome, Record, Status
 from srbench.results.store import Store
 
 POLL_SECONDS = 0.2
-# A cell that was asked to stop may take this long to end its step and write its checkpoint: a step of
-# a paper's preset takes minutes on a CPU. A second interrupt kills it at once.
+# A cell that was asked to stop may take this long to end its step and write its checkpoint: a step
+# of a paper's preset takes minutes on a CPU. A second interrupt kills it at once.
 GRACE_SECONDS = 900.0
 LOG_TAIL = 20
 
