@@ -14,8 +14,8 @@ import pytest
 from click.testing import CliRunner
 
 from srbench import download
+from srbench.cli import cli
 from srbench.cli.doctor import check_datasets
-from srbench.cli.fetch import command
 from srbench.errors import CorruptFile, DataError, DownloadError, StoreError
 from srbench.files import cache_dir
 from srbench.registry.catalog import discover
@@ -284,13 +284,13 @@ class TestUnpack:
 class TestCommands:
     def test_fetch_and_list(self, server):
         def listed() -> str:
-            lines = CliRunner().invoke(command, ["--list"]).stdout.splitlines()
+            lines = CliRunner().invoke(cli, ["fetch", "--list"]).stdout.splitlines()
             return next(line for line in lines if line.startswith("aim19"))
         before = listed()
         assert " missing " in before
         assert "lacks train-noisy-images.zip, train-clean-images.zip, valid-input" in before
         assert "srbench fetch aim19" in before
-        result = CliRunner().invoke(command, ["aim19"])
+        result = CliRunner().invoke(cli, ["fetch", "aim19"])
         assert result.exit_code == 0, result.exception
         assert [Path(line).name for line in result.stdout.splitlines()] == list(STEMS)
         assert "unpacking valid-gt-clean.zip" in result.stderr
