@@ -17,7 +17,8 @@ IDENTITY_SCHEMA = 1
 
 # What decides a number: the parts of the harness a cell runs through. Pages, commands and
 # executors are left out on purpose, so that editing them recomputes nothing.
-HARNESS = ("api", "training", "networks", "evaluation", "engine/worker.py", "weights.py")
+HARNESS = ("api", "training", "networks", "evaluation", "imagestore", "engine/worker.py",
+           "weights.py")
 
 
 def digest_sources(files: list[Path], root: Path) -> str:

@@ -87,26 +87,20 @@ def evaluate(
 ) -> Evaluation:
     """Score a method on the test pairs of a dataset, and on its test patches where it has some.
 
-    The method, the state of its buffers and every random state are left as they were. Metrics of
-    mode ``"train10"`` see a copy of the method in train mode, on batches of exactly ten; those of
-    mode ``"patches"`` see patches that were restored on their own, in a second pass. Photographs
-    (domain ``"sr"``) that do not fit into memory are restored in tiles, see `Restorer`.
+    Method, buffers and random states are left as they were. Metrics of mode ``"train10"`` see a
+    copy in train mode, on batches of exactly ten; those of mode ``"patches"`` see patches restored
+    on their own, in a second pass. For photographs (domain ``"sr"``) see `Restorer`.
 
     Parameters
     ----------
-    method : Method
-        The map, on ``device``.
-    dataset : Dataset
-        Prepared on ``device``.
+    method, dataset : Method, Dataset
+        On ``device`` and prepared for it.
     metrics : mapping of str to Entry
         Metrics by name.
-    device : torch.device
-        Where to work.
-    batch_size : int
-        Test images mapped at a time, at least 1.
+    device, batch_size : torch.device, int
+        Where to work, and how many test images are mapped at a time, at least 1.
     on_progress : callable, optional
-        Called after each batch with the images and patches done and the total number of both, 0 if
-        unknown.
+        Called after each batch with the images and patches done and their total, 0 if unknown.
 
     Returns
     -------
@@ -120,29 +114,39 @@ def evaluate(
     ParameterError
         If ``SRBENCH_TILE_PIXELS`` is no positive whole number.
     PluginError
-        If the method's output is no tensor of the target's shape.
+        If the output is no tensor of the target's shape.
     """
     context = evaluation_context(dataset, device)
-    photographs = dataset.problem.domain == "sr"
-    restorer = Restorer(method, dataset.problem.scale, device) if photographs else None
+    problem = dataset.problem
+    restorer = Restorer(method, problem.scale, device) if problem.domain == "sr" else None
     with preserved_randomness(), full_precision():
         run = Pass({name: Column(entry, context) for name, entry in metrics.items()})
         train = TrainMode(method, run) if run.of_mode("train10") else None
-        tick = _ticker(run, context, on_progress)
-        done = 0
+        tick, done = _ticker(run, context, on_progress), 0
         with eval_mode(method):
-            for lr, hr in dataset.test_batches(batch_size):
-                lr, hr = lr.to(device), hr.to(device)
+            for pair in dataset.test_batches(batch_size):
+                lr, hr = (images.to(device) for images in pair)
                 measure_batch(restorer or partial(mapped, method), run, (lr, hr), done)
                 if train is not None:
                     train.measure(lr, hr)
                 done += len(hr)
                 tick(len(hr))
-            if not done:
-                raise DataError(f"dataset {dataset.name!r} has no test images")
-            if isinstance(dataset, CropDataset) and run.of_mode("patches"):
-                measure_patches(method, run, dataset, device, tick)
+            _measure_patches(method, run, dataset, device, tick)
+        if not done:
+            raise DataError(f"dataset {dataset.name!r} has no test images")
         return _finished(run, restorer.notes() if restorer else [])
+
+
+def _measure_patches(
+    method: Method,
+    run: Pass,
+    dataset: Dataset,
+    device: torch.device,
+    tick: Callable[[int], None],
+) -> None:
+    """Run the second pass, where the dataset has patches and a metric takes them."""
+    if isinstance(dataset, CropDataset) and run.of_mode("patches"):
+        measure_patches(method, run, dataset, device, tick)
 
 
 def _ticker(

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
 
-from srbench.engine.identity import digest_sources, identity_parts, key_of, plugin_digest
+from srbench.engine.identity import (
+    HARNESS,
+    digest_sources,
+    identity_parts,
+    key_of,
+    plugin_digest,
+)
 from srbench.engine.outcome import classify, describe_exit
 from srbench.errors import Diverged, Interrupted, MissingDependency, PluginError, Skipped
 
@@ -80,3 +87,14 @@ def test_exit_codes_in_words():
     assert describe_exit(-9) == "killed by SIGKILL"
     assert describe_exit(3) == "exit code 3 without a record"
     assert describe_exit(-99) == "killed by signal 99"
+
+
+def test_whatever_plugins_compute_with_is_part_of_the_harness_digest():
+    """Code a plugin calls decides its numbers, though the plugin's own digest leaves it out."""
+    root, used = Path(__file__).resolve().parents[2], set()
+    for path in root.glob("plugins/**/*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("srbench."):
+                used.add(node.module.split(".")[1])
+    assert "imagestore" in used
+    assert used - set(HARNESS) == {"errors", "files"}  # messages and downloads decide no number
