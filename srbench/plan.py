@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
@@ -34,6 +35,14 @@ class Cell(BaseModel):
     plugins: list[str]
     checkpoint_seconds: float
     validations: int
+    cwd: str = ""
+    """Folder the user typed the command in: relative paths among parameters start there."""
+    ranks: int = 1
+    """Processes one training is spread over, each with a GPU of its own (or on the CPU)."""
+    memory_gib: float = 0.0
+    """Memory the cell is packed by; 0 is unknown."""
+    gpu_memory_gib: float = 0.0
+    """GPU memory the cell is packed by; 0 means a whole GPU."""
 
     @property
     def key(self) -> str:
@@ -76,6 +85,9 @@ class Request:
     metrics: list[str] = field(default_factory=list)
     checkpoint_seconds: float = 60.0
     validations: int = 10
+    ranks: int = 1
+    memory_gib: float = 0.0
+    gpu_memory_gib: float = 0.0
 
 
 def make_plan(request: Request, catalog: Catalog, plan_id: str) -> list[Cell]:
@@ -181,7 +193,9 @@ def _cell(request: Request, method: Entry, spec: Spec, dataset_entry: Entry, dat
     return Cell(identity=identity, origin=origin, parts=parts, device=request.device,
                 budget=request.budget, metrics=list(metrics),
                 plugins=[str(path) for path in catalog.extra],
-                checkpoint_seconds=request.checkpoint_seconds, validations=request.validations)
+                checkpoint_seconds=request.checkpoint_seconds, validations=request.validations,
+                cwd=str(Path.cwd()), ranks=request.ranks, memory_gib=request.memory_gib,
+                gpu_memory_gib=request.gpu_memory_gib)
 
 
 def dataset_titles(cells: Iterable[Cell]) -> dict[str, str]:

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from srbench.cli import main
+from srbench.engine.cell import run_cell
 from srbench.engine.executors import local
-from srbench.engine.worker import run_cell
 from srbench.results.store import Store
 
 PLUGIN = Path(__file__).resolve().parents[1] / "toy_plugin.py"

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from srbench.engine.worker import run_cell
+from srbench.engine.cell import run_cell
 from srbench.evaluation.restorer import Restorer
 from srbench.plan import Request, make_plan
 from srbench.registry.catalog import discover

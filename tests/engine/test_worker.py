@@ -15,8 +15,9 @@ import pandas as pd
 import pytest
 import torch
 
+from srbench.engine.cell import run_cell
 from srbench.engine.events import ENVIRONMENT, EventReader
-from srbench.engine.worker import main, run_cell
+from srbench.engine.worker import main
 from srbench.plan import Cell, Request, make_plan
 from srbench.registry.catalog import discover
 from srbench.results.record import Status
