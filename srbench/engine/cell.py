@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from srbench.engine.events import EventWriter
+from srbench.engine.footprint import Footprint
 from srbench.engine.outcome import classify
 from srbench.errors import SrbenchError
 from srbench.evaluation.evaluate import Evaluation, evaluate, validation_scores
@@ -102,6 +103,7 @@ def _fill(record: Record, cell: Cell, folder: Path, emit: EventWriter) -> None:
     dataset = _open_dataset(catalog, cell)
     dataset.prepare(device)
     seed_everything(cell.identity.seed)
+    footprint = Footprint(folder / "work")
     method = _build_method(catalog, cell, dataset).to(device)
     record.cost.seconds_prepare = time.perf_counter() - clock
 
@@ -116,7 +118,7 @@ def _fill(record: Record, cell: Cell, folder: Path, emit: EventWriter) -> None:
         validations=cell.validations, on_event=emit, should_stop=stop)
     method.fit(training)
     fitted = training.finish()
-    record.outcome.notes = method.notes()
+    record.outcome.notes = [*method.notes(), *footprint.undo()]
 
     emit({"event": "phase", "phase": "evaluate"})
     record.facts = dataset.facts()
@@ -125,6 +127,8 @@ def _fill(record: Record, cell: Cell, folder: Path, emit: EventWriter) -> None:
     record.values = Values(final=evaluation.values, oracle_step=fitted.oracle_step,
                            oracle_looks=fitted.oracle_looks)
     record.outcome.flags = evaluation.flags
+    if evaluation.diverged:
+        record.outcome.status, record.outcome.reason = Status.DIVERGED, evaluation.diverged
     record.outcome.notes += evaluation.notes
     if fitted.oracle_state is not None:
         method.load_state_dict(fitted.oracle_state)

@@ -64,6 +64,8 @@ class Evaluation:
         same for every method. Empty for vectors and where the output is not finite.
     notes : list of str
         What a reader of the record must know, e.g. that images were restored in tiles.
+    diverged : str
+        On which test image or patch the output is first not finite; empty where it is everywhere.
     """
 
     values: dict[str, MetricValue]
@@ -74,6 +76,7 @@ class Evaluation:
     flags: list[str]
     palettes: dict[str, Tensor] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    diverged: str = ""
 
 
 def evaluate(
@@ -200,6 +203,7 @@ def _finished(run: Pass, notes: list[str]) -> Evaluation:
         flags=sorted(raised),
         palettes=run.palettes.colours(),
         notes=notes,
+        diverged=run.diverged,
     )
 
 

@@ -8,6 +8,7 @@ flag             raised when
 ``collapse``     the total variance over outputs is below 5 % of that of HR (8x8 thumbnails)
 ``identity-map`` ``|T(x) - x|^2`` is below 1 % of ``|y - x|^2`` on average; same shapes only
 ``colour-cast``  the mean of a channel is further than 0.1 (5 % of the range) from HR's; images
+``range``        more than half of the values are beyond 1.5 in size, and none of HR's is; images
 ===============  ===============================================================================
 """
 
@@ -28,6 +29,8 @@ SATURATED_SHARE = 0.1
 COLLAPSED_VARIANCE = 0.05
 IDENTICAL_SHARE = 0.01
 CAST = 0.1
+BEYOND = 1.5
+BEYOND_SHARE = 0.5
 THUMBNAIL = 8
 
 
@@ -44,7 +47,7 @@ class Flags:
     def __init__(self) -> None:
         self._outputs: list[Moments] = []
         self._targets: list[Moments] = []
-        self._images: list[Tensor] = []  # rows: count, saturation of T and of HR, channel gaps
+        self._images: list[Tensor] = []  # rows of `_image_row`
         self._moved: list[Tensor] = []  # rows: |T(x) - x|^2, |y - x|^2
 
     def update(self, prediction: Tensor, target: Tensor, lr: Tensor) -> None:
@@ -67,8 +70,10 @@ class Flags:
             mean = (rows[:, 1:] * rows[:, :1]).sum(0) / rows[:, 0].sum()
             if mean[0] - mean[1] > SATURATED_SHARE:
                 flags.append("saturation")
-            if mean[2:].abs().max() > CAST:
+            if mean[4:].abs().max() > CAST:
                 flags.append("colour-cast")
+            if mean[2] > BEYOND_SHARE and mean[3] == 0:
+                flags.append("range")
         spread, wanted = (
             float(merge_all(parts).variance().sum()) for parts in (self._outputs, self._targets)
         )
@@ -82,8 +87,10 @@ class Flags:
 
 
 def _image_row(prediction: Tensor, target: Tensor) -> Tensor:
-    """Count, share of saturated values of T(x) and of HR, gaps of the channel means."""
-    shares = [(values.abs() >= EDGE).double().mean() for values in (prediction, target)]
+    """Count; shares of T(x) and HR that are saturated, that are out of range; channel gaps."""
+    sizes = prediction.abs(), target.abs()
+    shares = [(size >= EDGE).double().mean() for size in sizes]
+    shares += [(size > BEYOND).double().mean() for size in sizes]
     gaps = (prediction.double() - target.double()).mean((0, 2, 3))
     count = torch.tensor([len(prediction)], dtype=torch.float64, device=prediction.device)
     return torch.cat([count, torch.stack(shares), gaps])

@@ -110,6 +110,7 @@ def mapped_to(method: Any, lr: Tensor, shape: tuple[int, ...]) -> Tensor:
     return output.float()
 
 
-def bad_images(prediction: Tensor) -> int:
-    """Count the images of a batch with a value that is not finite."""
-    return int((~prediction.isfinite().flatten(1).all(1)).sum())
+def bad_images(prediction: Tensor) -> list[int]:
+    """Indices of the images of a batch with a value that is not finite."""
+    found: list[int] = (~prediction.isfinite().flatten(1).all(1)).nonzero().flatten().tolist()
+    return found

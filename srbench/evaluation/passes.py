@@ -46,6 +46,7 @@ class Pass:
     columns: dict[str, Column]
     flags: Flags = field(default_factory=Flags)
     raised: set[str] = field(default_factory=set)
+    diverged: str = ""
     samples: list[dict[str, Tensor]] = field(default_factory=list)
     palettes: Palettes = field(default_factory=Palettes)
     seconds_restore: float = 0.0
@@ -64,13 +65,25 @@ class Pass:
                 {name: _copy(row) for name, row in centre(rows, SAMPLE_SIDE).items()}
             )
 
-    def not_finite(self, mode: str, first: int, bad: int) -> None:
-        """Give up on the metrics of a mode because T's output holds NaN or infinity."""
+    def not_finite(self, mode: str, images: list[int]) -> None:
+        """Give up on the metrics of a mode because T's output holds NaN or infinity.
+
+        Parameters
+        ----------
+        mode : str
+            How T was run. In train mode it is not the map that is judged, so that says nothing of
+            the cell.
+        images : list of int
+            Which images or patches, counted from 0, in test order.
+        """
         self.raised.add("nan")
-        what = "patch" if mode == "patches" else "image"
-        reason = f"{NOT_FINITE}: {bad} {what}{'es' if what == 'patch' else 's'} of the batch that"
+        what = "test patch" if mode == "patches" else "test image"
+        more = f" and {len(images) - 1} more of its batch" if len(images) > 1 else ""
+        reason = f"{NOT_FINITE} on {what} {images[0]}{more}"
+        if mode != "train10":
+            self.diverged = self.diverged or reason
         for column in self.of_mode(mode):
-            column.withdraw(f"{reason} starts at {what} {first}")
+            column.withdraw(reason)
 
 
 def _copy(images: Tensor) -> Tensor:
@@ -138,7 +151,7 @@ def measure_batch(
         run.keep(lr=lr, prediction=prediction, hr=hr)
     bad = bad_images(prediction)
     if bad:
-        run.not_finite(mode, first, bad)
+        run.not_finite(mode, [first + index for index in bad])
     elif mode == "eval" and "nan" not in run.raised:
         run.flags.update(prediction, hr, lr)
     for column in run.of_mode(mode):
@@ -217,7 +230,7 @@ class TrainMode:
                 return
             bad = bad_images(prediction)
             if bad:
-                self.run.not_finite("train10", self.first, bad)
+                self.run.not_finite("train10", [self.first + index for index in bad])
             for column in self.run.of_mode("train10"):
                 column.update(prediction, y, x)
             self.first += len(y)

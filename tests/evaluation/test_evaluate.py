@@ -188,7 +188,8 @@ def test_output_that_is_not_finite_is_said_and_not_scored(pairs, make_method, bu
     assert found.per_image == {}
     for value in found.values.values():
         assert value.value is None
-        assert value.unavailable.startswith("output is not finite: 1 images")
+        assert value.unavailable.startswith("output is not finite on test image ")
+    assert found.diverged == "output is not finite on test image 9"
     assert len(found.samples["hr"]) == 8
 
 
@@ -199,6 +200,7 @@ def test_nan_in_train_mode_costs_only_the_official_value(pairs, make_method, bui
     assert found.values["psnr"].value is not None
     assert "not finite" in found.values["l2-uvp-official"].unavailable
     assert found.flags == ["nan"]
+    assert found.diverged == ""  # the map that is judged is that in eval mode
 
 
 class OnlyInTraining(nn.Module):

@@ -116,3 +116,20 @@ def test_thumbnails_of_images_smaller_than_eight_pixels():
     tiny = torch.arange(75.0).reshape(1, 3, 5, 5)
     assert thumbnails(tiny).shape == (1, 192)
     assert thumbnails(tiny).isfinite().all()
+
+
+@pytest.mark.parametrize(("change", "raised"), [
+    (lambda y: (y + 1) * 127.5, True),  # [0, 255]
+    (lambda y: (y + 1) / 2, False),  # [0, 1]
+    (lambda y: y * 1.3, False),
+    (lambda y: torch.where(torch.arange(32) < 17, 2.0, y), True),  # 17 of 32 columns
+    (lambda y: torch.where(torch.arange(32) < 16, 2.0, y), False)])
+def test_values_of_another_range(x, y, change, raised):
+    assert ("range" in flags_of(change(y), y, x)) is raised
+
+
+def test_range_is_measured_against_hr(x, y):
+    assert "range" in flags_of(9 * y.sign(), y, x)
+    wide = y.clone()
+    wide[0, 0, 0, 0] = 1.6
+    assert "range" not in flags_of(9 * y.sign(), wide, x)

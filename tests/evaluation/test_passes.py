@@ -132,8 +132,7 @@ def test_a_bad_batch_says_where_it_starts_and_ends_the_values(pairs, make_method
     assert state.raised == {"nan"}
     found = state.columns["seen"].finish()
     assert found.value is None
-    assert found.unavailable == ("output is not finite: 3 images of the batch that starts at "
-                                 "image 10")
+    assert found.unavailable == "output is not finite on test image 12 and 2 more of its batch"
     assert len(state.columns["seen"].metric.predictions) == 1  # neither the bad nor a later batch
     assert state.columns["training"].live  # the other mode has not failed
 
