@@ -11,7 +11,7 @@ from pathlib import Path
 from srbench.errors import StoreError
 
 
-def atomic_write(path: Path, data: bytes) -> None:
+def atomic_write(path: Path, data: bytes, *, durable: bool = True) -> None:
     """Write a file so that after a crash the old or the new content is there, never a part.
 
     Parameters
@@ -20,18 +20,31 @@ def atomic_write(path: Path, data: bytes) -> None:
         Its folder must exist.
     data : bytes
         The whole content.
+    durable : bool
+        Wait until it is on the disk. Without, a crash of the machine may leave the old content.
 
     Raises
     ------
     StoreError
         If it cannot be written (disk full, no permission); the old file stays.
     """
-    with write_atomically(path) as temporary:
+    with write_atomically(path, durable=durable) as temporary:
         temporary.write_bytes(data)
 
 
+def replace_quickly(path: Path, data: bytes) -> None:
+    """Replace a file in one step without waiting for the disk; nothing happens if it refuses.
+
+    For what only serves to look at: readers see the old or the new content, never a part.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with suppress(OSError):
+        temporary.write_bytes(data)
+        temporary.replace(path)
+
+
 @contextmanager
-def write_atomically(path: Path) -> Iterator[Path]:
+def write_atomically(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Give a temporary path in the same folder; it takes the place of ``path`` at the end.
 
     Raises
@@ -43,9 +56,11 @@ def write_atomically(path: Path) -> Iterator[Path]:
     try:
         with told_as_store_error(path):
             yield temporary
-            sync(temporary)
+            if durable:
+                sync(temporary)
             temporary.replace(path)
-            sync(path.parent)
+            if durable:
+                sync(path.parent)
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)

@@ -111,11 +111,23 @@ class RunProgress:
     def _on_stopping(self, cell: Cell, event: dict[str, Any]) -> None:
         self._say(f"stopping {cell.name}: writing a checkpoint (Ctrl-C again kills it)")
 
-    def _on_finished(self, cell: Cell, event: dict[str, Any]) -> None:
-        self._finished += 1
+    def _on_elsewhere(self, cell: Cell, event: dict[str, Any]) -> None:
+        self._forget(cell)
+        self._say(f"wait   {cell.name}: process {event['pid']} on {event['host']} is running it")
+
+    def _on_retry(self, cell: Cell, event: dict[str, Any]) -> None:
+        self._forget(cell)
+        self._say(f"again  {cell.name}: {event['why']}")
+
+    def _forget(self, cell: Cell) -> None:
+        """Take the bar of a cell away."""
         task = self._tasks.pop(cell.key, None)
         if task is not None:
             self._bars.remove_task(task)
+
+    def _on_finished(self, cell: Cell, event: dict[str, Any]) -> None:
+        self._finished += 1
+        self._forget(cell)
         self._bars.update(self._plan, completed=self._finished)
         record: Record = event["record"]
         seconds = record.cost.seconds_fit

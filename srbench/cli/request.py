@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import math
 import re
 import tomllib
 from pathlib import Path
@@ -14,11 +14,16 @@ if TYPE_CHECKING:
     from srbench.plan import Request
 
 CONFIG_KEYS = ("methods", "dataset", "seeds", "preset", "set", "precision", "device", "budget",
-               "metrics", "runs", "jobs", "timeout", "threads", "plugin")
+               "metrics", "runs", "jobs", "timeout", "threads", "plugin", "gpus-per-cell", "memory",
+               "gpu-memory", "rank-timeout", "executor", "address", "slurm")
+NUMBERS = ("timeout", "rank-timeout", "memory", "gpu-memory")
+COUNTS = ("jobs", "threads", "gpus-per-cell")
 PRESETS = ("quick", "paper", "code")
 PRECISIONS = ("fp32", "bf16")
 SEEDS = re.compile(r"([0-9]+)(?:-([0-9]+))?")
-WORDS = ("preset", "precision", "device", "budget", "runs")
+WORDS = ("preset", "precision", "device", "budget", "runs", "executor", "address")
+THREADS = {"cpu": 1, "cuda": 4}
+"""Threads of a cell by default: the same on every machine, since they decide its last digits."""
 
 
 def merge_config(options: dict[str, Any]) -> dict[str, Any]:
@@ -45,8 +50,9 @@ def merge_config(options: dict[str, Any]) -> dict[str, Any]:
         if key not in CONFIG_KEYS:
             raise UnknownName(f"option in {path}", key, CONFIG_KEYS)
         _check_kind(path, key, value)
-        if not given.get(key):
-            given[key] = _from_toml(key, value)
+        name = key.replace("-", "_")
+        if not given.get(name):
+            given[name] = _from_toml(key, value)
     return given
 
 
@@ -54,10 +60,10 @@ def _check_kind(path: Path, key: str, value: Any) -> None:
     """Refuse a TOML value that the command line would refuse."""
     if key in WORDS and not isinstance(value, str):
         raise UsageError(f"{path}: {key} = {value!r} must be a text in quotes")
-    if key in ("jobs", "threads") and (type(value) is not int or value < 1):
+    if key in COUNTS and (type(value) is not int or value < 1):
         raise UsageError(f"{path}: {key} = {value!r} must be a whole number of at least 1")
-    if key == "timeout" and (type(value) not in (int, float) or not value > 0):
-        raise UsageError(f"{path}: timeout = {value!r} must be a number of seconds above 0")
+    if key in NUMBERS and (type(value) not in (int, float) or not 0 < value < math.inf):
+        raise UsageError(f"{path}: {key} = {value!r} must be a number above 0")
 
 
 def _from_toml(key: str, value: Any) -> Any:
@@ -69,7 +75,7 @@ def _from_toml(key: str, value: Any) -> Any:
                 for inner, item in table.items()]
     if key in ("seeds", "metrics") and isinstance(value, list):
         return ",".join(str(item) for item in value)
-    if key in ("methods", "dataset", "plugin", "set"):
+    if key in ("methods", "dataset", "plugin", "set", "slurm"):
         return [str(item) for item in value] if isinstance(value, list) else [str(value)]
     return value
 
@@ -97,12 +103,14 @@ def make_request(given: dict[str, Any]) -> Request:
         raise UnknownName("preset", preset, PRESETS)
     if given["budget"]:
         Budget.parse(str(given["budget"]))
-    jobs = int(given["jobs"] or 1)
+    device = choose_device(given["device"])
     return Request(
         methods=parse_specs(given["methods"]), datasets=parse_specs(given["dataset"]),
         seeds=parse_seeds(str(given["seeds"] if given["seeds"] is not None else "0")),
-        preset=preset, precision=precision, device=choose_device(given["device"]),
-        threads=int(given["threads"] or max(1, (os.cpu_count() or 1) // jobs)),
+        preset=preset, precision=precision, device=device,
+        threads=int(given["threads"] or THREADS.get(device.partition(":")[0], 1)),
+        ranks=int(given.get("gpus_per_cell") or 1), memory_gib=float(given.get("memory") or 0),
+        gpu_memory_gib=float(given.get("gpu_memory") or 0),
         budget=str(given["budget"] or ""), settings=parse_settings(given["set"]),
         metrics=split_list(given["metrics"]) if given["metrics"] else [])
 

@@ -34,6 +34,8 @@ class Verb(NamedTuple):
 
 VERBS = {
     "run": Verb("srbench.cli.run:command", "Train and evaluate methods, build a leaderboard page."),
+    "status": Verb("srbench.cli.status:command", "Show where the cells of a run stand."),
+    "resume": Verb("srbench.cli.resume:command", "Finish an interrupted run, retry failed cells."),
     "show": Verb("srbench.cli.show:command", "Show the results of finished cells."),
     "explain": Verb("srbench.cli.explain:command", "Say why a cell would be reused or run again."),
     "fetch": Verb("srbench.cli.fetch:command", "Download pretrained weights and data."),

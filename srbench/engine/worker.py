@@ -7,25 +7,35 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from pathlib import Path
 
 from srbench.engine.events import EventWriter
+from srbench.engine.processes import die_with_parent
+from srbench.engine.ranks import PARENT
+
+WORK = "work"  # working directory of the cell: what a plugin writes beside itself lands here
 
 
 def main(arguments: list[str]) -> int:
     """Run the cell; 0 whenever a record was committed."""
+    folder = Path(arguments[0]).absolute()
+    (folder / WORK).mkdir(exist_ok=True)
+    os.chdir(folder / WORK)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s",
                         stream=sys.stderr)
     emit = EventWriter.from_environment()
     from srbench.engine.cell import run_cell
 
-    record = run_cell(Path(arguments[0]), emit)
+    record = run_cell(folder, emit)
     emit({"event": "done", "status": str(record.outcome.status)})
     return 0
 
 
 if __name__ == "__main__":
+    if PARENT in os.environ:
+        die_with_parent(signal.SIGKILL, int(os.environ.pop(PARENT)))
     code = main(sys.argv[1:])
     sys.stdout.flush()
     sys.stderr.flush()

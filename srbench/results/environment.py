@@ -9,16 +9,16 @@ import hashlib
 import os
 import platform
 import re
-import subprocess
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from srbench.results.ask import ask
+
 PACKAGES = ("srbench", "torch", "torchvision", "numpy", "scipy", "pandas", "pyarrow", "pydantic",
             "pluggy", "safetensors", "scikit-image", "lpips", "pytorch-fid", "piq")
-SECONDS = 5.0  # limit of each command that is asked
 
 
 def environment(device: torch.device | str) -> dict[str, Any]:
@@ -123,15 +123,3 @@ def determinism() -> dict[str, Any]:
         "cublas_workspace_config": os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
         "python_hash_seed": os.environ.get("PYTHONHASHSEED"),
     }
-
-
-def ask(command: list[str], folder: Path | None = None) -> str | None:
-    """Output of a command, or None if it is absent, fails or takes longer than `SECONDS`."""
-    # Optional locks off: looking at a repository must not write to its index.
-    variables = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
-    try:
-        done = subprocess.run(command, cwd=folder, env=variables, stdin=subprocess.DEVNULL,
-                              capture_output=True, timeout=SECONDS, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.decode("utf-8", errors="replace").strip()

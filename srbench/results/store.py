@@ -67,10 +67,11 @@ class Store:
         """
         return self.runs / "cells" / _plain_name("cell key", key)
 
-    def commit(self, record: Record) -> Path:
+    def commit(self, record: Record, *, durable: bool = True) -> Path:
         """Write ``record.json`` of the record's cell and return its path.
 
-        Numbers that are not finite become null with a flag, see `finite`.
+        Numbers that are not finite become null with a flag, see `finite`. With ``durable`` it is
+        on the disk when this returns.
 
         Raises
         ------
@@ -78,7 +79,7 @@ class Store:
             If the disk refuses; the record that was there before is untouched.
         """
         path = self.cell_folder(record.identity.key) / RECORD
-        _write(path, finite(record).model_dump_json(indent=1).encode() + b"\n")
+        _write(path, finite(record).model_dump_json(indent=1).encode() + b"\n", durable=durable)
         return path
 
     def read(self, key: str) -> Record | None:
@@ -176,14 +177,14 @@ def _is_finite(number: float | None) -> bool:
     return number is None or math.isfinite(number)
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, data: bytes, *, durable: bool = True) -> None:
     """Write below ``runs/``, making the folder."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"cannot create {path.parent}: {error.strerror}",
                          hint="name a folder you may write to with --runs") from error
-    atomic_write(path, data)
+    atomic_write(path, data, durable=durable)
 
 
 def _plain_name(kind: str, name: str) -> str:

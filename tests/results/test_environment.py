@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from srbench.results import environment as module
+from srbench.results import ask as module
 from srbench.results.environment import ask, environment, git
 
 

@@ -1,0 +1,129 @@
+"""What this machine has, and what of it is taken."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import psutil
+
+from srbench.engine.executors.gpus import visible_gpus
+
+if TYPE_CHECKING:
+    from srbench.plan import Cell
+
+UNKNOWN_GIB = 1.0  # what a cell is packed by that says nothing about its memory
+SHARE = 0.9  # of the free memory that cells may take
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What cells are packed on.
+
+    Attributes
+    ----------
+    cores : int
+        CPU cores this process may use.
+    memory_gib : float
+        Memory for all cells together.
+    gpus : mapping of str to float
+        Memory (GiB) by the name that ``CUDA_VISIBLE_DEVICES`` takes.
+    """
+
+    cores: int
+    memory_gib: float
+    gpus: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def here(cls) -> Machine:
+        """Look at this machine."""
+        return cls(cores(), SHARE * psutil.virtual_memory().available / 2**30, visible_gpus())
+
+
+def cores() -> int:
+    """CPU cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Place:
+    """What one job takes of a machine."""
+
+    threads: int
+    memory_gib: float
+    gpus: tuple[str, ...] = ()
+    gpu_gib: float = 0.0
+    whole_gpus: bool = False
+
+
+class Packing:
+    """Places jobs so that declared threads, memory and GPUs are not exceeded.
+
+    A machine on which nothing runs takes any job: one that is too big for it then fails on its own
+    terms instead of waiting for ever.
+
+    Parameters
+    ----------
+    machine : Machine
+        What there is.
+    jobs : int or None
+        Most jobs at a time. Where given, threads are the user's business and not counted.
+    """
+
+    def __init__(self, machine: Machine, jobs: int | None = None) -> None:
+        self._machine, self._jobs = machine, jobs
+        self.places: list[Place] = []
+
+    def find(self, cell: Cell, *, alone: bool = False,
+             avoid: tuple[str, ...] = ()) -> Place | None:
+        """Place for a cell, not taken yet; None where there is no room now.
+
+        Raises
+        ------
+        ValueError
+            If it wants more GPUs than there are.
+        """
+        if self._jobs is not None and len(self.places) >= self._jobs:
+            return None
+        threads = cell.identity.threads * cell.ranks
+        memory = cell.memory_gib or UNKNOWN_GIB
+        on_gpu = cell.device.startswith("cuda")
+        if self.places and not on_gpu and alone:
+            return None
+        if self.places and not self._fits(threads, memory):
+            return None
+        if not on_gpu:
+            return Place(threads, self._machine.memory_gib if alone else memory)
+        whole = alone or cell.gpu_memory_gib == 0
+        gpus = self._gpus(cell, whole=whole, avoid=avoid)
+        return None if gpus is None else Place(threads, memory, gpus, cell.gpu_memory_gib, whole)
+
+    def _fits(self, threads: int, memory: float) -> bool:
+        taken = sum(place.memory_gib for place in self.places)
+        busy = sum(place.threads for place in self.places)
+        return (taken + memory <= self._machine.memory_gib
+                and (self._jobs is not None or busy + threads <= self._machine.cores))
+
+    def _gpus(self, cell: Cell, *, whole: bool, avoid: tuple[str, ...]) -> tuple[str, ...] | None:
+        """GPUs for a cell, those it did not run on before first, then the emptiest."""
+        if cell.ranks > len(self._machine.gpus):
+            raise ValueError(f"{cell.name} wants {cell.ranks} GPUs, this machine has "
+                             f"{len(self._machine.gpus)}")
+        taken: Counter[str] = Counter()
+        closed = set()
+        for place in self.places:
+            for gpu in place.gpus:
+                taken[gpu] += 1
+                if place.whole_gpus:
+                    closed.add(gpu)
+        free = {gpu: memory - sum(place.gpu_gib for place in self.places if gpu in place.gpus)
+                for gpu, memory in self._machine.gpus.items() if gpu not in closed}
+        fitting = [gpu for gpu in free if (taken[gpu] == 0 if whole else
+                                           free[gpu] >= cell.gpu_memory_gib or taken[gpu] == 0)]
+        fitting.sort(key=lambda gpu: (gpu in avoid, -free[gpu]))
+        return tuple(fitting[:cell.ranks]) if len(fitting) >= cell.ranks else None

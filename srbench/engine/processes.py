@@ -1,0 +1,100 @@
+"""Process trees: nothing outlives the run that started it.
+
+On Linux a job adopts whatever its cell leaves behind and dies with its run; elsewhere the process
+group is what can be killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import time
+
+import psutil
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+PATIENCE = 3.0  # seconds in which killed processes must have vanished
+MARK = "SRBENCH_JOB"  # environment variable every process of a job inherits
+
+
+def die_with_parent(number: signal.Signals, parent: int | None = None) -> None:
+    """Have the system send ``number`` to this process when its parent dies.
+
+    Parameters
+    ----------
+    number : signal
+        What is sent.
+    parent : int, optional
+        Process that started this one; where it is dead already the signal is sent at once.
+    """
+    if _prctl(PR_SET_PDEATHSIG, int(number)) and parent is not None and os.getppid() != parent:
+        os.kill(os.getpid(), number)
+
+
+def adopt_orphans() -> bool:
+    """Become the parent of descendants whose own parent ends; False where there is no such thing.
+
+    A child that called ``setsid`` and was abandoned stays a descendant then, and can be found.
+    """
+    return _prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _prctl(option: int, value: int) -> bool:
+    if not sys.platform.startswith("linux"):
+        return False
+    return bool(ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) == 0)
+
+
+def kill_group(leader: int) -> None:
+    """Kill the process group of ``leader`` at once."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+
+
+def kill_descendants(mark: str | None = None) -> int:
+    """Kill every descendant of this process and wait until they are gone.
+
+    Parameters
+    ----------
+    mark : str, optional
+        Only those whose environment variable `MARK` has this value.
+
+    Returns
+    -------
+    int
+        How many there were.
+    """
+    killed: set[int] = set()
+    deadline = time.monotonic() + PATIENCE
+    while victims := _living(mark):
+        for process in victims:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+                killed.add(process.pid)
+        _reap(killed)
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.01)
+    return len(killed)
+
+
+def _living(mark: str | None) -> list[psutil.Process]:
+    """Descendants that still run."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if process.status() != psutil.STATUS_ZOMBIE and (
+                    mark is None or process.environ().get(MARK) == mark):
+                found.append(process)
+    return found
+
+
+def _reap(killed: set[int]) -> None:
+    """Collect killed processes that were adopted, so that no zombies stay."""
+    for number in list(killed):
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(number, os.WNOHANG)
