@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import resource
 import signal
 import time
 import traceback
@@ -26,7 +25,8 @@ from srbench.evaluation.evaluate import Evaluation, evaluate, validation_scores
 from srbench.plan import Cell
 from srbench.registry.catalog import Catalog, discover
 from srbench.results.artefacts import keep_evaluation, list_artefacts
-from srbench.results.environment import environment
+from srbench.results.energy import Energy
+from srbench.results.environment import environment, peak_memory
 from srbench.results.record import Cost, Outcome, Record, Status, Values
 from srbench.results.store import Store
 from srbench.training.budget import Budget
@@ -75,7 +75,7 @@ def run_cell(folder: Path, emit: EventWriter) -> Record:
         As committed; its status says how the cell ended.
     """
     cell = Cell.model_validate_json((folder / "cell.json").read_text(encoding="utf-8"))
-    started = _now()
+    started, energy = _now(), Energy.of(torch.device(cell.device))
     draft = Record(identity=cell.identity, origin=cell.origin,
                    outcome=Outcome(status=Status.OK, started=started, finished=started))
     try:
@@ -84,7 +84,7 @@ def run_cell(folder: Path, emit: EventWriter) -> Record:
         status, reason = classify(error)
         traceback.print_exc()
         draft.outcome.status, draft.outcome.reason = status, reason
-        draft.environment = environment(torch.device(cell.device))
+    draft.environment = environment(cell.device, Path(cell.cwd), energy)
     draft.outcome.finished = _now()
     draft.artefacts = list_artefacts(folder)
     Store.of_cell(folder).commit(draft)
@@ -134,7 +134,6 @@ def _fill(record: Record, cell: Cell, folder: Path, emit: EventWriter) -> None:
         method.load_state_dict(fitted.oracle_state)
         record.values.oracle = _evaluate(method, dataset, catalog, cell, device, emit).values
     record.cost = _cost(record.cost, cell, fitted, evaluation, device)
-    record.environment = environment(device)
 
 
 def _validation(dataset: Dataset,
@@ -195,7 +194,7 @@ def _cost(cost: Cost, cell: Cell, fitted: TrainingResult, evaluation: Evaluation
         seconds_restore=evaluation.seconds_restore, seconds_measure=evaluation.seconds_measure,
         seconds_prepare=cost.seconds_prepare, parameters=fitted.parameters,
         parameters_beside=fitted.parameters_beside, resumes=fitted.resumes,
-        peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        peak_memory_bytes=peak_memory(),
         peak_device_memory_bytes=torch.cuda.max_memory_allocated(device) if on_gpu else None)
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -75,7 +76,7 @@ def test_the_working_directory_is_put_back_and_not_told(tmp_path, monkeypatch):
     footprint = Footprint()
     os.chdir("/")
     assert footprint.undo() == [f"the method changed the working directory; {BACK}"]
-    assert os.getcwd() == str(tmp_path)
+    assert Path.cwd() == tmp_path
 
 
 def test_a_seed_of_the_methods_own_is_said():

@@ -9,12 +9,13 @@ import subprocess
 import time
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from srbench.results import ask as module
-from srbench.results.environment import ask, environment, git
+from srbench.results.environment import ask, environment, git, packages, peak_memory
 
 
 @pytest.fixture
@@ -95,3 +96,44 @@ def test_a_cuda_device_that_is_not_there():
     if torch.cuda.is_available():
         pytest.skip("there is a CUDA device")
     assert environment("cuda")["gpu"] is None
+
+
+def test_the_repository_is_that_of_the_folder(repository, tmp_path):
+    commit = git(repository)["commit"]
+    assert environment("cpu", repository)["git"]["commit"] == commit
+    assert environment("cpu", tmp_path / "nowhere")["git"] is None
+
+
+def test_packages_are_those_that_plugins_need_too(monkeypatch):
+    needs = {"srbench": ["torch>=2", "numpy>=1", "mypy>=1; extra == 'dev'"],
+             "toys": ["Pillow>=9", "typing_extensions", "no-such-package"]}
+    monkeypatch.setattr(metadata, "requires", lambda name: needs.get(name))
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [
+        SimpleNamespace(dist=SimpleNamespace(name="toys"))])
+    found = packages()
+    assert {"torch", "numpy", "pillow", "typing-extensions"} <= set(found)
+    assert not {"mypy", "no-such-package", "toys", "Pillow"} & set(found)
+
+
+def test_both_of_torchs_settings_of_precision_fail_nothing(python):
+    """torch refuses to tell one setting when a plugin has used the other."""
+    code = ("import torch; torch.backends.cuda.matmul.fp32_precision = 'tf32';"
+            "from srbench.results.environment import environment;"
+            "print(environment('cpu')['determinism']['float32_matmul_precision'])")
+    done = subprocess.run([python, "-c", code], text=True, capture_output=True, check=True)
+    assert done.stdout.strip() == "None"
+
+
+@pytest.mark.parametrize("way", ["ended", "running"])
+def test_peak_memory_is_that_of_the_largest_process(python, way):
+    before, wanted = peak_memory(), peak_memory() + 64 * 2**20
+    code = (f"import sys; kept = bytearray({wanted}); kept[::4096] = bytes(len(kept[::4096]));"
+            "print('held', flush=True); sys.stdin.readline()")
+    with subprocess.Popen([python, "-c", code], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as child:
+        child.stdout.readline()
+        if way == "ended":
+            child.communicate(b"\n")
+        found = peak_memory()
+        child.stdin.close()
+    assert before < wanted <= found < wanted + 64 * 2**20
