@@ -26,7 +26,7 @@ SHOWN = 40  # cells named one by one when a plan is announced
 # Options of a run that a resumed one takes over; what decides how it runs is given anew.
 KEPT = ("methods", "dataset", "seeds", "preset", "set", "plugin", "metrics", "device", "precision",
         "budget", "threads", "gpus_per_cell", "memory", "gpu_memory", "jobs", "timeout",
-        "rank_timeout", "executor", "address", "slurm")
+        "rank_timeout", "checkpoint_every", "executor", "address", "slurm")
 
 
 def finished_before(store: Store, cells: Sequence[Cell]) -> dict[str, Record]:

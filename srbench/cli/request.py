@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 CONFIG_KEYS = ("methods", "dataset", "seeds", "preset", "set", "precision", "device", "budget",
                "metrics", "runs", "jobs", "timeout", "threads", "plugin", "gpus-per-cell", "memory",
-               "gpu-memory", "rank-timeout", "executor", "address", "slurm")
-NUMBERS = ("timeout", "rank-timeout", "memory", "gpu-memory")
+               "gpu-memory", "rank-timeout", "checkpoint-every", "executor", "address", "slurm")
+NUMBERS = ("timeout", "rank-timeout", "checkpoint-every", "memory", "gpu-memory")
 COUNTS = ("jobs", "threads", "gpus-per-cell")
 PRESETS = ("quick", "paper", "code")
 PRECISIONS = ("fp32", "bf16")
@@ -103,7 +103,7 @@ def make_request(given: dict[str, Any]) -> Request:
         raise UnknownName("preset", preset, PRESETS)
     if given["budget"]:
         Budget.parse(str(given["budget"]))
-    device = choose_device(given["device"])
+    device, every = choose_device(given["device"]), given.get("checkpoint_every")
     return Request(
         methods=parse_specs(given["methods"]), datasets=parse_specs(given["dataset"]),
         seeds=parse_seeds(str(given["seeds"] if given["seeds"] is not None else "0")),
@@ -111,6 +111,7 @@ def make_request(given: dict[str, Any]) -> Request:
         threads=int(given["threads"] or THREADS.get(device.partition(":")[0], 1)),
         ranks=int(given.get("gpus_per_cell") or 1), memory_gib=float(given.get("memory") or 0),
         gpu_memory_gib=float(given.get("gpu_memory") or 0),
+        checkpoint_seconds=60.0 if every is None else float(every),
         budget=str(given["budget"] or ""), settings=parse_settings(given["set"]),
         metrics=split_list(given["metrics"]) if given["metrics"] else [])
 

@@ -30,6 +30,8 @@ def how_to_run(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--rank-timeout", type=click.FloatRange(min=0, min_open=True),
                      metavar="SECONDS", help="With --gpus-per-cell: end a cell one of whose "
                                              "processes does not answer.  [default: 600]"),
+        click.option("--checkpoint-every", type=click.FloatRange(min=0), metavar="SECONDS",
+                     help="Time between two checkpoints: what a crash may cost.  [default: 60]"),
         click.option("--executor", metavar="NAME",
                      help="local, ray or slurm.  [default: local]"),
         click.option("--address", metavar="ADDRESS",

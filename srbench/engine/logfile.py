@@ -30,6 +30,7 @@ class CappedLog:
         self._held: deque[bytes] = deque()
         self._held_size = 0
         with suppress(OSError):
+            path.touch()
             self._shorten_earlier()
 
     def write(self, data: bytes) -> None:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 PER_IMAGE = "per_image.parquet"
 PALETTES = "palettes.parquet"
-_NOT_ARTEFACTS = {"record.json", "cell.json", "log.txt"}
+_NOT_ARTEFACTS = {"record.json", "cell.json", "log.txt", "live.json"}
+WORK = "work"  # working directory of the cell: whatever a plugin wrote there is its own business
 
 
 def keep_evaluation(folder: Path, evaluation: Evaluation) -> None:
@@ -58,6 +59,7 @@ def list_artefacts(folder: Path) -> dict[str, Artefact]:
     found: dict[str, Artefact] = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if path.is_file() and name not in _NOT_ARTEFACTS and not name.startswith("."):
+        ours = name not in _NOT_ARTEFACTS and not name.startswith((".", f"{WORK}/"))
+        if ours and path.is_file():
             found[name] = Artefact(path=name, sha256=sha256(path), size=path.stat().st_size)
     return found
