@@ -19,6 +19,7 @@ import platformdirs
 from srbench.atomic import atomic_write, sync, told_as_store_error, write_atomically
 from srbench.download import Progress, download, is_offline, locked, reachable
 from srbench.errors import CorruptFile, DataError, DownloadError
+from srbench.paths import user_path
 
 __all__ = ["Progress", "RemoteFile", "atomic_write", "cache_dir", "check", "data_dirs", "ensure",
            "find", "git_blob_sha1", "is_offline", "reachable", "read_manifest", "sha256",
@@ -31,13 +32,13 @@ _BLOCK = 1 << 20
 def cache_dir() -> Path:
     """Folder for what can be fetched or computed again; ``SRBENCH_CACHE`` overrides."""
     chosen = os.environ.get("SRBENCH_CACHE")
-    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("srbench")
+    return user_path(chosen) if chosen else platformdirs.user_cache_path("srbench")
 
 
 def data_dirs() -> tuple[Path, ...]:
     """Folders where the user keeps data: ``SRBENCH_DATA``, separated as in ``PATH``."""
     listed = os.environ.get("SRBENCH_DATA", "").split(os.pathsep)
-    return tuple(Path(folder).expanduser() for folder in listed if folder)
+    return tuple(user_path(folder) for folder in listed if folder)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from torch import Tensor
 from srbench import CropDataset, Field, Parameters, Problem
 from srbench.errors import DataError, SrbenchError
 from srbench.files import Progress
+from srbench.paths import user_path
 from srbench_aim19.archives import Archive, absent, archives
 from srbench_aim19.archives import fetch as fetch_archive
 from srbench_aim19.crops import (
@@ -86,7 +87,7 @@ class AIM19(CropDataset):
             self._images = import_images(list_images(*found), complete=params.complete)
             self.source = "official" if params.complete else "partial"
         settled = {"source": "embedded" if found is None else "official",
-                   "root": str(Path(params.root).expanduser().absolute()) if params.root else ""}
+                   "root": str(user_path(params.root)) if params.root else ""}
         super().__init__(params.model_copy(update=settled), name)
         stores = self._images.stores
         self.problem = Problem(

@@ -15,6 +15,7 @@ from typing import Final, Literal
 
 from srbench.errors import DataError
 from srbench.files import cache_dir, data_dirs
+from srbench.paths import user_path
 
 Role = Literal["lr", "hr", "lr-test", "hr-test"]
 
@@ -89,7 +90,7 @@ def places(root: str) -> list[Path]:
 
     Of ``root`` and each folder of ``SRBENCH_DATA``, the folders directly inside count too.
     """
-    given = [Path(root).expanduser().absolute()] if root else list(data_dirs())
+    given = [user_path(root)] if root else list(data_dirs())
     found: list[Path] = []
     for folder in given:
         found.append(folder)
@@ -141,7 +142,7 @@ def describe_absence(root: str) -> str:
     expected = "; ".join(f"{part.what} in {', '.join(part.folders[:2])} or {part.folders[2]}"
                          for part in PARTS.values())
     if not candidates:
-        where = f"{Path(root).expanduser().absolute()} is no folder" if root else (
+        where = f"{user_path(root)} is no folder" if root else (
             "neither SRBENCH_DATA nor the cache holds a copy")
         return f"{where}; expected: {expected}"
     found, folder = max(candidates, key=lambda candidate: len(candidate[0]))

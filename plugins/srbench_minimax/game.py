@@ -20,6 +20,7 @@ from srbench.networks.resize import up_bicubic
 from srbench.networks.resnet import ResNetPotential
 from srbench.networks.unet import UNet
 from srbench.networks.vectors import VectorMap, VectorPotential
+from srbench.paths import user_path
 from srbench_minimax.checkpoints import read_map
 from srbench_minimax.parameters import MinimaxParameters
 
@@ -158,7 +159,7 @@ class MinimaxMethod(Method):
             )
         if self.params.pretrained == OFFICIAL:
             return read_map(self.official_file())
-        return read_map(Path(self.params.pretrained).expanduser())
+        return read_map(user_path(self.params.pretrained))
 
     def build_potential(self) -> nn.Module:
         """Create f: WGAN-QC's residual network for images, a perceptron for vectors."""

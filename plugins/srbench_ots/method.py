@@ -14,6 +14,7 @@ from srbench.files import ensure, read_manifest
 from srbench.networks.adversarial import potential_gap
 from srbench.networks.edsr import EDSR
 from srbench.networks.perceptual import VGGFeatures
+from srbench.paths import user_path
 from srbench_minimax.game import OFFICIAL, MinimaxMethod, Players
 from srbench_ots.checkpoints import read_edsr
 from srbench_ots.cost import TransportCost
@@ -37,6 +38,7 @@ class OTS(MinimaxMethod):
     """
 
     Params = OTSParams
+    distributed = True
     params: OTSParams
 
     @classmethod
@@ -81,7 +83,7 @@ class OTS(MinimaxMethod):
         if self.problem.domain != "sr":
             return super().pretrained_map()
         given = self.params.pretrained
-        path = self.official_file() if given == OFFICIAL else Path(given).expanduser()
+        path = self.official_file() if given == OFFICIAL else user_path(given)
         return read_edsr(path, self.problem.scale)
 
     def fit(self, training: Training) -> None:

@@ -17,6 +17,7 @@ from srbench.errors import DataError, MissingWeights, ParameterError
 from srbench.files import cache_dir, ensure, read_manifest
 from srbench.networks.resize import up_bicubic
 from srbench.networks.rrdbnet import RRDBNet, load_rrdb
+from srbench.paths import user_path
 from srbench_two_stage.crops import from_unit, to_unit
 from srbench_two_stage.parameters import ESRGAN, RANDOM, TwoStageParameters
 
@@ -140,7 +141,7 @@ class TwoStageMethod(Method):
         if p.init == RANDOM:
             self.initialise(network)
             return network
-        start = load_rrdb(esrgan_file() if p.init == ESRGAN else Path(p.init).expanduser())
+        start = load_rrdb(esrgan_file() if p.init == ESRGAN else user_path(p.init))
         found = {"features": start.conv_first.out_channels, "blocks": len(start.RRDB_trunk)}
         if found["blocks"]:
             found["growth"] = len(start.get_parameter("RRDB_trunk.0.RDB1.conv1.weight"))
@@ -186,7 +187,7 @@ class TwoStageMethod(Method):
     def checkpoint(self, given: str, official: str) -> Path:
         """Path of a checkpoint: the user's, or the authors' file, fetched once."""
         if given != OFFICIAL:
-            return Path(given).expanduser()
+            return user_path(given)
         remote: RemoteFile = read_manifest(self.manifest)[official]
         return ensure(remote)
 
@@ -204,7 +205,7 @@ def esrgan_file() -> Path:
         If it is not here; there is no address it can be fetched from without a browser.
     """
     named = os.environ.get("SRBENCH_WEIGHTS", "")
-    folders = [Path(named).expanduser()] if named else []
+    folders = [user_path(named)] if named else []
     cached = cache_dir() / "weights"
     for folder in (*folders, cached):
         if (folder / ESRGAN_FILE).is_file():

@@ -76,6 +76,7 @@ class Job:
     def run(self) -> JobExit:
         """Start the cell, watch it, and leave its record."""
         cell = json.loads((self._folder / "cell.json").read_bytes())
+        (self._folder / WORK).mkdir(exist_ok=True)
         self._log = CappedLog(self._folder / "log.txt")
         self._live = Live(self._folder, {
             "key": self._folder.name, "executor": self._options.executor,

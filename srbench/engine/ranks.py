@@ -14,9 +14,10 @@ from typing import Any
 
 from srbench.engine.events import ENVIRONMENT, EventReader
 from srbench.engine.processes import kill_group
+from srbench.paths import CWD
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-PARENT, CWD = "SRBENCH_PARENT", "SRBENCH_CWD"
+PARENT = "SRBENCH_PARENT"
 RANK, WORLD, RENDEZVOUS = "SRBENCH_RANK", "SRBENCH_WORLD", "SRBENCH_RENDEZVOUS"
 RANK_TIMEOUT = "SRBENCH_RANK_TIMEOUT"
 
@@ -72,8 +73,6 @@ def start_workers(cell: dict[str, Any], folder: Path, output: int,
     common = {**os.environ, "PYTHONUNBUFFERED": "1", PARENT: str(os.getpid()),
               CWD: str(cell.get("cwd") or Path.cwd()),
               **dict.fromkeys(THREADS, str(cell["identity"]["threads"]))}
-    if "SRBENCH_CACHE" in common:  # the cell works in a folder of its own
-        common["SRBENCH_CACHE"] = str(Path(common["SRBENCH_CACHE"]).absolute())
     if world > 1:
         meeting = Path(tempfile.mkdtemp(prefix="srbench-ranks-")) / "rendezvous"
         common |= {WORLD: str(world), RENDEZVOUS: str(meeting), RANK_TIMEOUT: f"{rank_timeout:g}"}

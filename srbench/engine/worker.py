@@ -20,15 +20,12 @@ WORK = "work"  # working directory of the cell: what a plugin writes beside itse
 
 def main(arguments: list[str]) -> int:
     """Run the cell; 0 whenever a record was committed."""
-    folder = Path(arguments[0]).absolute()
-    (folder / WORK).mkdir(exist_ok=True)
-    os.chdir(folder / WORK)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s",
                         stream=sys.stderr)
     emit = EventWriter.from_environment()
     from srbench.engine.cell import run_cell
 
-    record = run_cell(folder, emit)
+    record = run_cell(Path(arguments[0]).absolute(), emit)
     emit({"event": "done", "status": str(record.outcome.status)})
     return 0
 
@@ -36,7 +33,10 @@ def main(arguments: list[str]) -> int:
 if __name__ == "__main__":
     if PARENT in os.environ:
         die_with_parent(signal.SIGKILL, int(os.environ.pop(PARENT)))
-    code = main(sys.argv[1:])
+    target = Path(sys.argv[1]).absolute()
+    if (target / WORK).is_dir():
+        os.chdir(target / WORK)
+    code = main([str(target)])
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # threads a plugin left running must not keep a finished cell alive
