@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 import srbench
-from srbench.engine.identity import harness_digest, identity_parts, key_of, plugin_digest
+from srbench.engine.identity import Code, CodeReader, Plugin, identity_parts, key_of
 from srbench.errors import UnknownName, UsageError
 from srbench.results.record import Identity, Origin
 from srbench.spec import Spec, expand, label
@@ -29,6 +29,9 @@ class Cell(BaseModel):
     identity: Identity
     origin: Origin
     parts: dict[str, Any]
+    """What the key is a hash of, see `srbench.engine.identity`."""
+    code: dict[str, dict[str, str]] = Field(default_factory=dict)
+    """By part of the key the digest of each file, so that a difference can be named."""
     device: str
     budget: str
     metrics: list[str]
@@ -113,18 +116,15 @@ def make_plan(request: Request, catalog: Catalog, plan_id: str) -> list[Cell]:
         With the name or value that is wrong and the remedy.
     """
     _check_settings(request, catalog)
-    metrics = {name: catalog.metric(name) for name in request.metrics} or dict(catalog.metrics)
+    planner = _Planner(request, catalog, plan_id)
     cells: dict[str, Cell] = {}
     for dataset_spec in request.datasets:
-        entry = catalog.dataset(dataset_spec.name)
-        dataset = open_dataset(entry, dataset_spec, request)
+        opened = planner.open(dataset_spec)
         for spec in request.methods:
             method = catalog.method(spec.name)
             given = {**request.settings.get(spec.name, {}), **spec.given}
             for variant in expand(Spec(spec.name, given), method.info.sweep):
-                for seed in request.seeds:
-                    cell = _cell(request, method, variant, entry, dataset_spec, dataset, seed,
-                                 metrics, catalog, plan_id)
+                for cell in planner.cells(method, variant, opened):
                     cells.setdefault(cell.key, cell)
     return list(cells.values())
 
@@ -159,43 +159,101 @@ def _check_settings(request: Request, catalog: Catalog) -> None:
                              hint=f"names in this run: {', '.join(sorted(used))}")
 
 
-def _cell(request: Request, method: Entry, spec: Spec, dataset_entry: Entry, dataset_spec: Spec,
-          dataset: Dataset, seed: int, metrics: Mapping[str, Entry], catalog: Catalog,
-          plan_id: str) -> Cell:
-    """One cell with its identity."""
-    cls = method.load()
-    params = cls.Params.resolve(request.preset, dataset.problem.domain, spec.given)
-    pool = dataset.pool
-    origin = Origin(
+@dataclass(frozen=True)
+class _Opened:
+    """A dataset of the plan, with what each of its cells repeats of it."""
+
+    spec: Spec
+    entry: Entry
+    dataset: Dataset
+    identity: dict[str, Any]
+    fingerprint: str
+    pool: dict[str, int] | None
+
+
+class _Planner:
+    """Makes cells; what the cells of a plan have in common is worked out once."""
+
+    def __init__(self, request: Request, catalog: Catalog, plan_id: str) -> None:
+        self._request, self._catalog = request, catalog
+        metrics = {name: catalog.metric(name) for name in request.metrics} or catalog.metrics
+        self._metrics = [_plugin(entry) for entry in metrics.values()]
+        self._protocols = {name: entry.load().protocol for name, entry in metrics.items()}
+        self._reader = CodeReader()
+        self._codes: dict[tuple[Plugin, Plugin], Code] = {}
+        self._common: dict[str, Any] = {
+            "device": request.device, "budget": request.budget, "metrics": list(metrics),
+            "plugins": [str(path) for path in catalog.extra],
+            "checkpoint_seconds": request.checkpoint_seconds,
+            "validations": request.validations, "cwd": str(Path.cwd()), "ranks": request.ranks,
+            "memory_gib": request.memory_gib, "gpu_memory_gib": request.gpu_memory_gib}
+        self._named: dict[str, Any] = {
+            "plan": plan_id, "preset": request.preset, "precision": request.precision,
+            "threads": request.threads}
+
+    def open(self, spec: Spec) -> _Opened:
+        """Open the dataset a spec names."""
+        entry = self._catalog.dataset(spec.name)
+        dataset = open_dataset(entry, spec, self._request)
+        pool = dataset.pool
+        shown = {key: value for key, value in spec.given.items() if key != "source"}
+        identity = {
+            "dataset": label(spec.name, spec.given), "title": label(dataset.title, shown),
+            "source": dataset.source, "notice": dataset.notice, "scale": dataset.problem.scale,
+            "dataset_given": {**self._request.settings.get(spec.name, {}), **spec.given},
+            "dataset_params": dataset.params.public()}
+        return _Opened(spec, entry, dataset, identity, dataset.fingerprint(),
+                       None if pool is None else {"size": pool.size, "block": pool.block,
+                                                  "refresh_every": pool.refresh_every})
+
+    def cells(self, method: Entry, spec: Spec, opened: _Opened) -> Iterator[Cell]:
+        """Yield the cells of a method on a dataset, seed by seed."""
+        request = self._request
+        params = method.load().Params.resolve(request.preset, opened.dataset.problem.domain,
+                                              spec.given).public()
+        code = self._code(method, opened.entry)
+        parts = identity_parts(
+            method=spec.name, method_params=params,
+            dataset_params=opened.identity["dataset_params"], fingerprint=opened.fingerprint,
+            pool=opened.pool, preset=request.preset, seed=0, precision=request.precision,
+            budget=request.budget, protocols=self._protocols, validations=request.validations,
+            threads=request.threads, ranks=request.ranks, code=code)
+        first: Cell | None = None
+        for seed in request.seeds:
+            parts = {**parts, "seed": seed}
+            key = key_of(parts)
+            if first is None:
+                identity = Identity(
+                    **self._named, **opened.identity, key=key, seed=seed, method=spec.name,
+                    label=label(spec.name, spec.given), method_given=dict(spec.given),
+                    method_params=params)
+                first = Cell(identity=identity, origin=_origin(method, opened, code), parts=parts,
+                             code=code.files, **self._common)
+                yield first
+                continue
+            # The other seeds share what was validated for the first: plans may be long.
+            identity = first.identity.model_copy(update={"key": key, "seed": seed})
+            yield first.model_copy(update={"identity": identity, "parts": parts})
+
+    def _code(self, method: Entry, dataset: Entry) -> Code:
+        pair = _plugin(method), _plugin(dataset)
+        if pair not in self._codes:
+            self._codes[pair] = self._reader.code(*pair, self._metrics)
+        return self._codes[pair]
+
+
+def _plugin(entry: Entry) -> Plugin:
+    return Plugin(entry.info.load, entry.distribution)
+
+
+def _origin(method: Entry, opened: _Opened, code: Code) -> Origin:
+    """Where the code and the data of a cell come from."""
+    return Origin(
         method_distribution=method.distribution, method_version=method.version,
-        method_digest=plugin_digest(method.info.load),
-        dataset_distribution=dataset_entry.distribution, dataset_version=dataset_entry.version,
-        dataset_digest=plugin_digest(dataset_entry.info.load),
-        dataset_fingerprint=dataset.fingerprint(), srbench_version=srbench.__version__,
-        srbench_digest=harness_digest())
-    parts = identity_parts(
-        method=spec.name, method_params=params.public(), method_digest=origin.method_digest,
-        fingerprint=origin.dataset_fingerprint, dataset_digest=origin.dataset_digest,
-        pool=None if pool is None else {"size": pool.size, "block": pool.block,
-                                        "refresh_every": pool.refresh_every},
-        preset=request.preset, seed=seed, precision=request.precision, budget=request.budget,
-        protocols=[entry.load().protocol for entry in metrics.values()])
-    identity = Identity(
-        key=key_of(parts), plan=plan_id, label=label(spec.name, spec.given), method=spec.name,
-        dataset=label(dataset_spec.name, dataset_spec.given),
-        title=label(dataset.title, {k: v for k, v in dataset_spec.given.items() if k != "source"}),
-        source=dataset.source,
-        notice=dataset.notice, preset=request.preset, seed=seed, scale=dataset.problem.scale,
-        method_given=dict(spec.given), method_params=params.public(),
-        dataset_given={**request.settings.get(dataset_spec.name, {}), **dataset_spec.given},
-        dataset_params=dataset.params.public(), precision=request.precision,
-        threads=request.threads)
-    return Cell(identity=identity, origin=origin, parts=parts, device=request.device,
-                budget=request.budget, metrics=list(metrics),
-                plugins=[str(path) for path in catalog.extra],
-                checkpoint_seconds=request.checkpoint_seconds, validations=request.validations,
-                cwd=str(Path.cwd()), ranks=request.ranks, memory_gib=request.memory_gib,
-                gpu_memory_gib=request.gpu_memory_gib)
+        method_digest=code.digests["method_code"],
+        dataset_distribution=opened.entry.distribution, dataset_version=opened.entry.version,
+        dataset_digest=code.digests["dataset_code"], dataset_fingerprint=opened.fingerprint,
+        srbench_version=srbench.__version__, srbench_digest=code.digests["srbench_code"])
 
 
 def dataset_titles(cells: Iterable[Cell]) -> dict[str, str]:

@@ -1,142 +1,169 @@
-"""What makes two cells the same: digests of code, and the key of a cell."""
+"""What makes two cells the same: the parts of a cell's key, and the key.
+
+::
+
+    part                              what changes it
+    method, method_params             the spec, --set and the preset, as resolved: an option that
+                                      says what holds anyway changes nothing
+    dataset_params                    the same of the dataset, but for where its data comes from
+    dataset_fingerprint, pool         the data itself
+    preset, seed, precision, budget   the options of these names
+    protocols                         which metrics are computed, and by which definition
+    validations                       how often the oracle looks
+    threads, ranks                    the order in which numbers are added up
+    method_code, dataset_code,        files that the plugins reach outside srbench, see
+    metrics_code                      `srbench.engine.closure`
+    srbench_code                      modules of srbench that the cell reaches
+    versions                          see `srbench.engine.versions`
+    identity_schema                   the meaning of all this
+
+Comments, docstrings, formatting, the order of flags, labels, timeouts, devices, executors, the
+number of cells at a time, declared memory and folders are no part of it.
+"""
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
-from functools import cache
-from importlib.metadata import version
-from importlib.util import find_spec
-from pathlib import Path
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from importlib import metadata
 from typing import Any
 
-from srbench.errors import PluginError
+from srbench.engine.closure import HARNESS, Closure, Reach
+from srbench.engine.units import packages_of
+from srbench.engine.versions import versions
 
-IDENTITY_SCHEMA = 1
-
-# What decides a number: the parts of the harness a cell runs through. Pages, commands and
-# executors are left out on purpose, so that editing them recomputes nothing.
-HARNESS = ("api", "training", "networks", "evaluation", "imagestore", "engine/cell.py",
-           "weights.py")
+IDENTITY_SCHEMA = 2
+# Where every cell starts, whatever its plugins.
+ROOTS = ("srbench.engine.cell", "srbench.training.training", "srbench.evaluation.evaluate")
+ORIGIN_OF_FILES = "file"
 
 
-def digest_sources(files: list[Path], root: Path) -> str:
-    """SHA-256 of Python sources up to comments, docstrings and formatting.
+@dataclass(frozen=True)
+class Plugin:
+    """One implementation that takes part in a cell.
 
     Parameters
     ----------
-    files : list of Path
-        Sources; the order does not matter.
-    root : Path
-        Folder their names are taken relative to.
+    target : str
+        ``"module:Class"``.
+    distribution : str
+        The installed distribution it comes from, ``"file"`` for a one-off file.
     """
-    total = hashlib.sha256()
-    for path in sorted(files):
-        tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                _drop_docstring(node)
-        total.update(path.relative_to(root).as_posix().encode())
-        total.update(ast.dump(tree).encode())
-    return total.hexdigest()
+
+    target: str
+    distribution: str
 
 
-def _drop_docstring(
-        node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-    """Remove the docstring of a syntax-tree node in place."""
-    first = node.body[0] if node.body else None
-    if (isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
-            and isinstance(first.value.value, str)):
-        node.body = node.body[1:]
+@dataclass(frozen=True)
+class Code:
+    """The code of a cell.
 
-
-@cache
-def harness_digest() -> str:
-    """SHA-256 of the harness's own sources that decide a number."""
-    root = Path(__file__).resolve().parents[1]
-    files: list[Path] = []
-    for part in HARNESS:
-        path = root / part
-        files += [path] if path.suffix == ".py" else list(path.rglob("*.py"))
-    return digest_sources([path for path in files if path.is_file()], root)
-
-
-@cache
-def plugin_digest(target: str) -> str:
-    """SHA-256 of the plugin an implementation ``"module:Class"`` lives in.
-
-    That is its package (or its one file) and the packages named ``srbench_*`` it imports, directly
-    or through each other; the harness's own part has a digest of its own.
-
-    Raises
-    ------
-    PluginError
-        If a package cannot be found.
+    Parameters
+    ----------
+    files : dict of str to dict
+        By part of the identity (``"method_code"``, ...) the digest of each file.
+    digests : dict of str to str
+        By part SHA-256 of its files.
+    versions : dict of str to str or None
+        Of installed packages that decide numbers.
     """
-    waiting, digests = [target.partition(":")[0].partition(".")[0]], {}
-    while waiting:
-        package = waiting.pop()
-        if package in digests:
-            continue
-        if package == "srbench":
-            digests[package] = harness_digest()
-            continue
-        files, root = _sources_of(package)
-        digests[package] = digest_sources(files, root)
-        waiting += sorted({name for path in files for name in _plugin_imports(path)})
-    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
+
+    files: dict[str, dict[str, str]]
+    digests: dict[str, str]
+    versions: dict[str, str | None]
 
 
-def _sources_of(package: str) -> tuple[list[Path], Path]:
-    """The Python files of a package or one-file module, and the folder they are named from."""
-    spec = find_spec(package)
-    if spec is None or spec.origin is None:
-        raise PluginError(f"cannot find the package {package!r}",
-                          hint="is the plugin installed in this environment?")
-    origin = Path(spec.origin)
-    if origin.name != "__init__.py":
-        return [origin], origin.parent
-    return list(origin.parent.rglob("*.py")), origin.parent
+class CodeReader:
+    """Reads the code of cells; one object per plan, so that edits between plans are seen."""
+
+    def __init__(self) -> None:
+        self._closure = Closure()
+        self._reached: dict[Plugin, Reach] = {}
+        self._packages: dict[str, Collection[str]] = {}
+
+    def code(self, method: Plugin, dataset: Plugin, metrics: Iterable[Plugin]) -> Code:
+        """Everything the cell of a method, a dataset and metrics runs through.
+
+        Raises
+        ------
+        PluginError
+            If a package cannot be found.
+        """
+        groups = {"method_code": [method], "dataset_code": [dataset], "metrics_code": list(metrics)}
+        roots = self._closure.reach(ROOTS)
+        files: dict[str, dict[str, str]] = {}
+        harness = set(roots.units)
+        for part, plugins in groups.items():
+            units = {unit for plugin in plugins for unit in self._reach(plugin).units}
+            files[part] = self._closure.digests(unit for unit in units if unit.top != HARNESS)
+            harness |= {unit for unit in units if unit.top == HARNESS}
+        files["srbench_code"] = self._closure.digests(harness)
+        files = {part: dict(sorted(group.items())) for part, group in files.items()}
+        plugins = [plugin for group in groups.values() for plugin in group]
+        return Code(files, {part: digest_of(group) for part, group in files.items()},
+                    self._versions(plugins))
+
+    def _reach(self, plugin: Plugin) -> Reach:
+        if plugin not in self._reached:
+            own = {*self._packages_of(plugin.distribution), *self._packages_of(HARNESS)}
+            self._reached[plugin] = self._closure.reach([plugin.target], own)
+        return self._reached[plugin]
+
+    def _packages_of(self, distribution: str) -> Collection[str]:
+        if distribution not in self._packages:
+            try:
+                found = packages_of(metadata.distribution(distribution))
+            except metadata.PackageNotFoundError:
+                found = set()
+            self._packages[distribution] = found
+        return self._packages[distribution]
+
+    def _versions(self, plugins: Iterable[Plugin]) -> dict[str, str | None]:
+        imported: set[str] = set()
+        declaring: set[str] = set()
+        for plugin in plugins:
+            if plugin.distribution == ORIGIN_OF_FILES:
+                imported |= self._reach(plugin).installed
+            elif plugin.distribution != HARNESS:
+                declaring.add(plugin.distribution)
+        return versions(declaring, imported)
 
 
-def _plugin_imports(path: Path) -> set[str]:
-    """Top-level packages named ``srbench_*`` that a source imports."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found.update(alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.add(node.module.partition(".")[0])
-    return {name for name in found if name.startswith("srbench_")}
-
-
-def identity_parts(*, method: str, method_params: dict[str, Any], method_digest: str,
-                   fingerprint: str, pool: dict[str, int] | None, dataset_digest: str, preset: str,
-                   seed: int, precision: str, budget: str, protocols: list[str]) -> dict[str, Any]:
-    """Everything that decides a cell's numbers, as JSON data.
-
-    Labels, timeouts, devices, the number of workers and the order of flags are not part of it.
-    """
+def identity_parts(*, method: str, method_params: Mapping[str, Any],
+                   dataset_params: Mapping[str, Any], fingerprint: str,
+                   pool: Mapping[str, int] | None, preset: str, seed: int, precision: str,
+                   budget: str, protocols: Mapping[str, str], validations: int, threads: int,
+                   ranks: int, code: Code) -> dict[str, Any]:
+    """Everything that decides a cell's numbers, as JSON data."""
     return {
         "identity_schema": IDENTITY_SCHEMA,
         "method": method,
         "method_params": method_params,
-        "method_digest": method_digest,
+        "dataset_params": {name: value for name, value in dataset_params.items()
+                           if name != "source"},  # where equal data came from is no difference
         "dataset_fingerprint": fingerprint,
-        "dataset_digest": dataset_digest,
         "pool": pool,
         "preset": preset,
         "seed": seed,
         "precision": precision,
         "budget": budget,
-        "protocols": sorted(protocols),
-        "harness_digest": harness_digest(),
-        "torch": version("torch"),
+        "protocols": protocols,
+        "validations": validations,
+        "threads": threads,
+        **({"ranks": ranks} if ranks > 1 else {}),
+        **code.digests,
+        "versions": code.versions,
     }
 
 
-def key_of(parts: dict[str, Any]) -> str:
-    """SHA-256 (hex) of identity parts in canonical JSON."""
-    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=True)
+def digest_of(data: Any) -> str:
+    """SHA-256 (hex) of JSON data in canonical form."""
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def key_of(parts: Mapping[str, Any]) -> str:
+    """The key of a cell with these identity parts."""
+    return digest_of(parts)

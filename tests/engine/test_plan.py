@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from srbench.engine.identity import digest_of, key_of
 from srbench.errors import ParameterError, PluginError, UnknownName, UsageError
 from srbench.plan import Cell, Request, dataset_titles, make_plan
 from srbench.registry.catalog import Catalog, discover
@@ -142,7 +143,8 @@ def test_a_stand_in_says_so_in_its_title_and_its_source_is_no_part_of_it(catalog
 
 
 @pytest.mark.parametrize("changes", [
-    {"threads": 7}, {"device": "cuda:3"}, {"checkpoint_seconds": 1.0}, {"validations": 3},
+    {"device": "cuda:3"}, {"checkpoint_seconds": 1.0}, {"memory_gib": 3.0},
+    {"gpu_memory_gib": 3.0}, {"ranks": 1},
     {"methods": "toy-shift[lr=0.05,iterations=200]"}, {"datasets": "toy[test_size=64]"},
     {"settings": ["toy-shift.lr=0.05"]}])
 def test_what_decides_no_number_does_not_change_the_key(catalog, changes):
@@ -152,7 +154,8 @@ def test_what_decides_no_number_does_not_change_the_key(catalog, changes):
 @pytest.mark.parametrize("changes", [
     {"seeds": [1]}, {"preset": "paper"}, {"precision": "bf16"}, {"budget": "600s"},
     {"methods": "toy-slow"}, {"methods": "toy-shift[lr=0.06]"}, {"datasets": "toy[dim=5]"},
-    {"datasets": "toy[test_size=65]"}, {"metrics": ["l2-uvp", "cosine"]}])
+    {"datasets": "toy[test_size=65]"}, {"metrics": ["l2-uvp", "cosine"]}, {"threads": 7},
+    {"ranks": 2}, {"validations": 3}, {"metrics": ["cosine"]}])
 def test_what_decides_a_number_changes_the_key(catalog, changes):
     assert plan(catalog, **changes)[0].key != plan(catalog)[0].key
 
@@ -179,13 +182,53 @@ def test_unknown_names(catalog, changes, kind):
     assert caught.value.kind == kind
 
 
+def test_cells_of_further_seeds_are_as_if_planned_alone(catalog):
+    together = plan(catalog, "toy-shift[lr=[0.5,1]]", seeds=[4, 0, 7])
+    assert [cell.identity.seed for cell in together] == [4, 0, 7] * 2
+    for cell in together:
+        alone, = plan(catalog, cell.identity.label, seeds=[cell.identity.seed])
+        assert cell == alone
+        assert cell.key == key_of(cell.parts)
+        assert cell.parts["seed"] == cell.identity.seed
+
+
+def test_what_does_not_depend_on_the_seed_is_worked_out_once(catalog, monkeypatch):
+    cls = catalog.dataset("toy").load()
+    calls = []
+    monkeypatch.setattr(cls, "fingerprint", lambda self: calls.append(1) or "f" * 64)
+    resolve = catalog.method("toy-shift").load().Params.resolve
+    monkeypatch.setattr(catalog.method("toy-shift").load().Params, "resolve",
+                        lambda *words: calls.append(2) or resolve(*words))
+    assert len(plan(catalog, "toy-shift[lr=[0.5,1]]", seeds=list(range(50)))) == 100
+    assert sorted(calls) == [1, 2, 2]
+
+
+def test_an_edit_between_two_plans_of_one_process_is_seen(tmp_path):
+    path = tmp_path / "edited_toy.py"
+    text = PLUGIN.read_text()
+    path.write_text(text)
+    catalog = discover([path])
+    before, = plan(catalog)
+    path.write_text(text.replace("gap.square().sum()", "gap.square().max()"))  # of equal length
+    after, = plan(catalog)
+    assert {part for part in before.parts if before.parts[part] != after.parts[part]} == {
+        "method_code", "dataset_code"}
+    path.write_text(text)
+    assert plan(catalog)[0].key == before.key
+
+
 def test_a_cell_says_where_everything_came_from(catalog):
     cell, = plan(catalog)
     assert cell.origin.method_distribution == cell.origin.dataset_distribution == "file"
     assert cell.plugins == [str(PLUGIN)]
     assert cell.identity.plan == "plan"
     assert cell.origin.dataset_fingerprint == cell.parts["dataset_fingerprint"]
-    assert len(cell.origin.method_digest) == len(cell.origin.srbench_digest) == 64
+    assert cell.origin.method_digest == cell.parts["method_code"] == digest_of(
+        cell.code["method_code"])
+    assert cell.origin.dataset_digest == cell.parts["dataset_code"]
+    assert cell.origin.srbench_digest == cell.parts["srbench_code"]
+    assert set(cell.code["method_code"]) == {"toy_plugin.py"}
+    assert "srbench/engine/cell.py" in cell.code["srbench_code"]
     assert cell.parts["method_params"] == cell.identity.method_params
 
 
