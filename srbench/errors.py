@@ -14,6 +14,7 @@
     ├── MissingWeights             exit 1   pretrained weights that are not on this machine
     ├── MissingDependency          exit 1   an optional package that is not installed
     ├── StoreError                 exit 1   a record or checkpoint that cannot be written or read
+    ├── RankFailure                exit 1   processes of one training that are not at one
     ├── Skipped                    exit 3   a cell that makes no sense, with the reason
     ├── Diverged                   exit 3   a training whose loss or gradient is not finite
     └── Interrupted                exit 130 stopped by the user, work saved
@@ -116,6 +117,10 @@ class MissingDependency(SrbenchError):
 
 class StoreError(SrbenchError):
     """A record or checkpoint that cannot be written or read."""
+
+
+class RankFailure(SrbenchError):
+    """A training in several processes of which one is gone, silent, or of another opinion."""
 
 
 class Skipped(SrbenchError):

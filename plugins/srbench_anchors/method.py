@@ -27,6 +27,8 @@ ENOUGH = 4  # samples for each dimension below which a covariance means little
 class Identity(Method):
     """T(x) = x; learns nothing."""
 
+    distributed = True
+
     def build(self) -> None:
         """Check that input and output have one shape.
 

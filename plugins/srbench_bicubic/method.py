@@ -20,6 +20,8 @@ class Bicubic(Method):
     (``align_corners=False``), no antialiasing, not clamped. At scale 1 it returns its input.
     """
 
+    distributed = True  # there is nothing to learn
+
     def build(self) -> None:
         """Check that there is an image to interpolate.
 

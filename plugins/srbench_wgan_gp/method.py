@@ -90,6 +90,7 @@ class WGANGP(MinimaxMethod):
     """Learns T by ``min_T  lam E c(x, T(x)) + W1(T#P, Q)`` (equation 2 with a WGAN-GP critic)."""
 
     Params = WGANGPParams
+    distributed = True
     params: WGANGPParams
 
     def official_file(self) -> Path:
@@ -128,7 +129,8 @@ class WGANGP(MinimaxMethod):
         with self.seen_by_potential():
             mapped = self(x)
         gap = potential_gap(players.f, mapped, y)
-        points = interpolate(mapped, y, interpolation_weights(y))
+        eta = interpolation_weights(y[:1].expand(n, *y.shape[1:]))  # of all processes' samples
+        points = interpolate(mapped, y, training.share(eta))
         penalty = gradient_penalty(players.f, points)
         loss = self.params.gp_weight * penalty - gap
         step.minimize(loss, players.potential_optimizer)

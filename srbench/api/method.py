@@ -31,9 +31,13 @@ class Method(nn.Module, ABC):
     ----------
     params, problem
         As given.
+    distributed : bool
+        Whether `fit` may run in several processes that share every batch and average gradients
+        (``docs/plugins.md`` says what that takes).
     """
 
     Params: ClassVar[type[Parameters]] = Parameters
+    distributed: ClassVar[bool] = False
 
     def __init__(self, params: Parameters, problem: Problem) -> None:
         super().__init__()

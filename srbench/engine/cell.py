@@ -30,8 +30,10 @@ from srbench.results.environment import environment, peak_memory
 from srbench.results.record import Cost, Outcome, Record, Status, Values
 from srbench.results.store import Store
 from srbench.training.budget import Budget
+from srbench.training.distributed import joined, own_device, own_rank
+from srbench.training.result import TrainingResult
 from srbench.training.seeding import seed_everything
-from srbench.training.training import Training, TrainingResult
+from srbench.training.training import Training
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +74,8 @@ def run_cell(folder: Path, emit: EventWriter) -> Record:
     Returns
     -------
     Record
-        As committed; its status says how the cell ended.
+        As committed; its status says how the cell ended. Of several processes that train together
+        the first alone commits.
     """
     cell = Cell.model_validate_json((folder / "cell.json").read_text(encoding="utf-8"))
     started, energy = _now(), Energy.of(torch.device(cell.device))
@@ -84,6 +87,8 @@ def run_cell(folder: Path, emit: EventWriter) -> Record:
         status, reason = classify(error)
         traceback.print_exc()
         draft.outcome.status, draft.outcome.reason = status, reason
+    if own_rank():  # its part was to train; rank 0 leaves the record
+        return draft
     draft.environment = environment(cell.device, Path(cell.cwd), energy)
     draft.outcome.finished = _now()
     draft.artefacts = list_artefacts(folder)
@@ -94,7 +99,7 @@ def run_cell(folder: Path, emit: EventWriter) -> Record:
 def _fill(record: Record, cell: Cell, folder: Path, emit: EventWriter) -> None:
     """The straight line of a cell; results go into ``record``."""
     stop = StopFlag()
-    device = torch.device(cell.device)
+    device = own_device(torch.device(cell.device))
     torch.set_num_threads(cell.identity.threads)
     catalog = discover([Path(path) for path in cell.plugins])
 
@@ -108,16 +113,19 @@ def _fill(record: Record, cell: Cell, folder: Path, emit: EventWriter) -> None:
     record.cost.seconds_prepare = time.perf_counter() - clock
 
     emit({"event": "phase", "phase": "fit"})
-    training = Training(
-        method, dataset, seed=cell.identity.seed, device=device,
-        precision=cell.identity.precision, folder=folder,
-        budget=Budget.parse(cell.budget) if cell.budget else None,
-        checkpoint_seconds=cell.checkpoint_seconds,
-        validate=_validation(dataset, device),
-        oracle_direction="lower" if dataset.known_map else "higher",
-        validations=cell.validations, on_event=emit, should_stop=stop)
-    method.fit(training)
-    fitted = training.finish()
+    with joined(device) as ranks:
+        training = Training(
+            method, dataset, seed=cell.identity.seed, device=device,
+            precision=cell.identity.precision, folder=folder,
+            budget=Budget.parse(cell.budget) if cell.budget else None,
+            checkpoint_seconds=cell.checkpoint_seconds,
+            validate=_validation(dataset, device),
+            oracle_direction="lower" if dataset.known_map else "higher",
+            validations=cell.validations, on_event=emit, should_stop=stop, ranks=ranks)
+        method.fit(training)
+        fitted = training.finish()
+    if not ranks.is_first:
+        return
     record.outcome.notes = [*method.notes(), *footprint.undo()]
 
     emit({"event": "phase", "phase": "evaluate"})

@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from srbench.atomic import sync, told_as_store_error
 from srbench.errors import CorruptFile
 from srbench.training.codec import decode, encode
+from srbench.training.ranks import ALONE, Ranks
 
 FORMAT = 1
 KEPT = 2
@@ -35,10 +36,12 @@ class CheckpointStore:
     ----------
     folder : Path
         Holds one folder for each checkpoint, named by a running number; made when needed.
+    ranks : Ranks
+        Who reads them; all of them read the same one.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, ranks: Ranks = ALONE) -> None:
+        self._folder, self._ranks = folder, ranks
 
     def newest_first(self) -> list[Path]:
         """Return the folders of the visible checkpoints."""
@@ -81,15 +84,18 @@ class CheckpointStore:
         return target
 
     def read(self) -> dict[str, Any] | None:
-        """Return the newest checkpoint that is whole, or None where there is none.
+        """Return the newest checkpoint that is whole for everybody, or None where there is none.
 
         One that is torn or altered is passed over with a warning.
         """
-        for path in self.newest_first():
+        for name in self._ranks.follow([path.name for path in self.newest_first()]):
+            state = None
             try:
-                return read_checkpoint(path)
+                state = read_checkpoint(self._folder / name)
             except (CorruptFile, OSError) as error:
                 logger.warning("checkpoint passed over: %s", error)
+            if self._ranks.everywhere(state is not None):
+                return state
         return None
 
     def _sweep(self) -> None:

@@ -55,10 +55,12 @@ class Ledger:
     ----------
     device : torch.device
         What is synchronised.
+    world : int
+        Processes of the training: calls in this one stand for as many in each.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
+    def __init__(self, device: torch.device, world: int = 1) -> None:
+        self._device, self._world = device, world
         self._since: float | None = None
         self._open: Counts | None = None
         self._counting = self._charging = True
@@ -107,16 +109,25 @@ class Ledger:
         finally:
             self._charging = charging
 
+    @contextmanager
+    def by_one(self) -> Iterator[None]:
+        """Count the body's calls as those of one process."""
+        world, self._world = self._world, 1
+        try:
+            yield
+        finally:
+            self._world = world
+
     def count_images(self, number: int) -> None:
         """Charge ``number`` drawn samples, unless nothing is charged."""
         if self._charging:
             self._current().images += number
 
     def count_calls(self, network: str, number: int) -> None:
-        """Charge ``number`` samples passed through ``network``, unless paused."""
+        """Charge ``number`` samples passed through ``network`` by each process, unless paused."""
         if self._counting:
             calls = self._current().calls
-            calls[network] = calls.get(network, 0) + number
+            calls[network] = calls.get(network, 0) + number * self._world
 
     @property
     def steps(self) -> int:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from srbench.errors import Diverged
+from srbench.training.ranks import ALONE, Ranks
 
 
 class Monitor:
@@ -18,10 +19,12 @@ class Monitor:
     ----------
     device : torch.device
         Where scalars are kept.
+    ranks : Ranks
+        Over whom they are averaged.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
+    def __init__(self, device: torch.device, ranks: Ranks = ALONE) -> None:
+        self._device, self._ranks = device, ranks
         self._logged: list[tuple[str, Tensor]] = []
         self._losses: list[tuple[str, int, Tensor]] = []
         self._weights: dict[str, tuple[int, list[Tensor]]] = {}
@@ -57,7 +60,7 @@ class Monitor:
         scalars = [value for _, value in self._logged] + [value for _, _, value in watched]
         if not scalars:
             return
-        values = torch.stack(scalars).tolist()
+        values = self._ranks.mean(torch.stack(scalars).tolist())
         for (name, _), value in zip(self._logged, values, strict=False):
             total, number = self._sums.get(name, (0.0, 0))
             self._sums[name] = (total + value, number + 1)

@@ -13,6 +13,7 @@ from torch import Tensor
 from srbench.api.dataset import CropDataset, Dataset, PoolSettings
 from srbench.errors import DataError, ParameterError
 from srbench.training.precision import channels_last
+from srbench.training.ranks import ALONE, Ranks
 from srbench.training.seeding import mix
 
 Draw = Callable[[int, torch.Generator], Tensor]
@@ -45,18 +46,25 @@ class Pool:
         Seed of the cell.
     filling : callable
         Context in which the whole pool is filled.
+    ranks : Ranks
+        Who share a batch; each has the whole pool.
     """
 
     def __init__(self, draw: Draw, settings: PoolSettings, stream: str, seed: int,
-                 filling: Callable[[], AbstractContextManager[object]]) -> None:
+                 filling: Callable[[], AbstractContextManager[object]],
+                 ranks: Ranks = ALONE) -> None:
         self._draw, self.settings = draw, settings
         self._stream, self._seed, self._filling = stream, seed, filling
+        self._ranks = ranks
         self._slots = settings.size // settings.block
         self._made = 0
         self._rows: Tensor | None = None
 
     def batch(self, n: int, number: int, generator: torch.Generator) -> Tensor:
-        """Pick ``n`` different samples for draw ``number``; images come out as NHWC in memory."""
+        """Pick ``n`` different samples for draw ``number`` and return this process's share.
+
+        Images come out as NHWC in memory.
+        """
         if n > self.settings.size:
             raise ParameterError(f"a batch of {n} cannot be drawn from a pool of "
                                  f"{self.settings.size} samples",
@@ -64,7 +72,7 @@ class Pool:
         rows = self._at(number, generator)
         shift = generator.initial_seed() % self.settings.size
         picked = stratified(n, self.settings.size, shift, generator)
-        batch = rows.index_select(0, picked)
+        batch = rows.index_select(0, self._ranks.mine(picked))
         return batch.permute(0, 3, 1, 2) if batch.dim() == 4 else batch
 
     def _at(self, number: int, generator: torch.Generator) -> Tensor:
@@ -118,6 +126,9 @@ class Sampler:
     Within stages draws come from the dataset's pool where it has one. Draws outside stages are
     always fresh and numbered anew behind each stage: a resumed training repeats them.
 
+    In a training of several processes all make the same draws. Within stages each keeps its share;
+    outside, where no gradient is averaged, each has the whole batch and does the same with it.
+
     Parameters
     ----------
     dataset : Dataset
@@ -128,11 +139,14 @@ class Sampler:
         Device of generators and samples.
     filling : callable
         Context in which a pool is filled.
+    ranks : Ranks
+        Who share a batch.
     """
 
     def __init__(self, dataset: Dataset, seed: int, device: torch.device,
-                 filling: Callable[[], AbstractContextManager[object]]) -> None:
-        self._seed, self._device = seed, device
+                 filling: Callable[[], AbstractContextManager[object]],
+                 ranks: Ranks = ALONE) -> None:
+        self._seed, self._device, self._ranks = seed, device, ranks
         self._draws: dict[str, SizedDraw] = {stream: self._checked(dataset, stream)
                                         for stream in ("lr", "hr")}
         self._shapes = {"lr": dataset.problem.lr_shape, "hr": dataset.problem.hr_shape}
@@ -142,7 +156,7 @@ class Sampler:
         self.counters = dict.fromkeys(self._draws, 0)
         settings = dataset.pool
         self._pools = {} if settings is None else {
-            stream: Pool(partial(draw, size=None), settings, stream, seed, filling)
+            stream: Pool(partial(draw, size=None), settings, stream, seed, filling, ranks)
             for stream, draw in self._draws.items()}
 
     def enter(self) -> None:
@@ -155,7 +169,7 @@ class Sampler:
         self._outside = dict.fromkeys(self._draws, 0)
 
     def draw(self, stream: str, n: int, size: int | None = None) -> Tensor:
-        """Return the next ``n`` samples of ``stream``, (n, 3, h, w) or (n, d), float32.
+        """Return this process's share of the next ``n`` samples of ``stream``, float32.
 
         ``size`` asks a dataset of photographs for crops of another side than the usual one.
         """
@@ -169,7 +183,7 @@ class Sampler:
         self._generator.manual_seed(mix(self._seed, stream, number))
         if stream in self._pools and size is None:
             return self._pools[stream].batch(n, number, self._generator)
-        return self._draws[stream](n, self._generator, size)
+        return self._ranks.mine(self._draws[stream](n, self._generator, size))
 
     def _checked(self, dataset: Dataset, stream: str) -> SizedDraw:
         """Bring what a dataset returns to float32 on the device, NHWC in memory."""

@@ -9,9 +9,12 @@ from srbench.training.clocks import Counts
 from srbench.training.history import VALIDATION
 from srbench.training.monitor import check_weights
 from srbench.training.progress import Progress, Schedule
+from srbench.training.ranks import Decision
 from srbench.training.state import State
 from srbench.training.tracking import METHOD
 from srbench.training.validation import undisturbed
+
+CHECK_EVERY = 1000  # steps between two comparisons of the weights of several processes
 
 
 class Session:
@@ -25,7 +28,7 @@ class Session:
 
     def __init__(self, state: State) -> None:
         self.state, self.settings = state, state.settings
-        self._ledger, self._monitor = state.ledger, state.monitor
+        self._ledger, self._monitor, self._ranks = state.ledger, state.monitor, state.ranks
         self._entered: set[str] = set()
         self._open: Counts | None = None
         self._planned = 0
@@ -57,6 +60,7 @@ class Session:
             self.state.sampler.leave(name)
             return None
         self.state.pick_up()
+        self.state.align()
         self._budget = self.settings.budget.until(until)
         counts = self._ledger.open(name)
         self.state.sampler.enter()
@@ -66,8 +70,12 @@ class Session:
         self._progress = Progress(self.settings.on_event, name, self._planned, counts.steps)
         return counts
 
-    def goes_on(self, counts: Counts) -> bool:
-        """Whether the stage has another step to run within the budget."""
+    def begins(self, counts: Counts) -> bool:
+        """Whether the stage has a first step to run within the budget."""
+        wish = Decision(going=self._goes_on(counts))
+        return self._ranks.decide(counts.name, counts.steps, wish).going
+
+    def _goes_on(self, counts: Counts) -> bool:
         return (counts.steps < self._planned
                 and self._budget.allows(self._ledger.steps, self._ledger.seconds))
 
@@ -87,17 +95,25 @@ class Session:
             If the training is asked to stop; a checkpoint is written before.
         """
         counts.steps += 1
-        going = self.goes_on(counts)
-        if not going or counts.steps % self.settings.log_every == 0:
+        self._ranks.mean_statistics(self.state.tracked.statistics)
+        going = self._goes_on(counts)
+        validate = self._schedule.due(counts.steps, self._ledger.seconds) or not going
+        # A validation takes its time, so what clocks and signals say is asked after it.
+        wish = Decision(going, validate) if validate else self._ends(going)
+        agreed = self._ranks.decide(counts.name, counts.steps, wish)
+        if not agreed.going or counts.steps % self.settings.log_every == 0:
             self._flush(counts)
-        if self._schedule.due(counts.steps, self._ledger.seconds) or not going:
+        if agreed.validate:
             self._validate(counts)
+            agreed = self._ranks.decide(counts.name, counts.steps, self._ends(agreed.going))
+        if counts.steps % CHECK_EVERY == 0:
+            self.state.check(self._where(counts))
         self._tell(counts)
-        if self.settings.should_stop():
+        if agreed.stop:
             self._stop(counts)
-        if time.perf_counter() - self._saved_at >= self.settings.checkpoint_seconds:
+        if agreed.save:
             self._save(counts)
-        return going
+        return agreed.going
 
     def leave(self, counts: Counts) -> None:
         """Finish the stage."""
@@ -110,6 +126,7 @@ class Session:
         """Finish a stage whose loop was left by ``break``."""
         if self._open is not None:
             counts = self._open
+            self._ranks.mean_statistics(self.state.tracked.statistics)
             self._flush(counts)
             self._validate(counts)
             self.leave(counts)
@@ -127,9 +144,19 @@ class Session:
         self.state.pick_up()
         steps = self._ledger.steps
         check_weights([(METHOD, self.state.method)], steps, "main")
+        self.state.check("the end")
         if steps:
             self.state.save()
         self.state.tracked.release()
+
+    def _ends(self, going: bool) -> Decision:
+        """What this process wants to be done after the step besides a validation."""
+        waited = time.perf_counter() - self._saved_at
+        return Decision(going, stop=self.settings.should_stop(),
+                        save=waited >= self.settings.checkpoint_seconds)
+
+    def _where(self, counts: Counts) -> str:
+        return f"step {counts.steps} of stage {counts.name!r}"
 
     def _allowed(self, counts: Counts, steps: int) -> int:
         """Return the steps of the stage that a budget of steps allows."""
@@ -183,6 +210,7 @@ class Session:
         started = time.perf_counter()
         if self.state.keeps:
             self._monitor.read(counts.name)
+            self.state.check(self._where(counts))
             with self._ledger.paused():
                 self.state.save()
             seconds = time.perf_counter() - started

@@ -31,7 +31,8 @@ class Step:
         """Take one step of ``optimizer`` down the gradient of ``loss``.
 
         Gradients reach the optimizer's own parameters only; backward and update run in float32
-        outside autocast. Whether the loss is finite is looked at when values are flushed.
+        outside autocast. Whether the loss is finite is looked at when values are flushed. In a
+        training of several processes the gradient is the mean of theirs.
 
         Parameters
         ----------
@@ -53,6 +54,7 @@ class Step:
         with state.precision.outside():
             optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(loss, inputs=weights)
+            state.ranks.mean_gradients(name, weights)
             optimizer.step()
 
     def log(self, **values: Tensor | float) -> None:
@@ -108,7 +110,7 @@ class Stage:
         if counts is None:
             return
         with session.state.precision.tf32():
-            going = session.goes_on(counts)
+            going = session.begins(counts)
             while going:
                 yield from self._one(counts)
                 going = session.after_step(counts)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +24,13 @@ from srbench.training.monitor import Monitor
 from srbench.training.oracle import Oracle
 from srbench.training.precision import Precision
 from srbench.training.progress import Emit
+from srbench.training.ranks import ALONE, Ranks
 from srbench.training.sampling import Sampler
 from srbench.training.scratch import Scratch
 from srbench.training.seeding import mix, restore_rng_state, rng_state
 from srbench.training.tracking import Tracked
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +49,7 @@ class Settings:
     oracle_direction: Literal["lower", "higher"]
     on_event: Emit
     should_stop: Callable[[], bool]
+    ranks: Ranks = ALONE
 
     def __post_init__(self) -> None:
         if self.log_every < 1:
@@ -70,21 +76,21 @@ class State:
     """
 
     def __init__(self, method: Method, dataset: Dataset, settings: Settings) -> None:
-        device = settings.device
+        device, self.ranks = settings.device, settings.ranks
         self.method, self.settings = method, settings
         self.precision = Precision(settings.precision, device)
-        self.ledger = Ledger(device)
+        self.ledger = Ledger(device, self.ranks.world)
         self.tracked = Tracked(method, device, self.ledger.count_calls)
-        self.sampler = Sampler(dataset, settings.seed, device, self.ledger.paused)
-        self.monitor, self.history = Monitor(device), History()
+        self.sampler = Sampler(dataset, settings.seed, device, self.ledger.paused, self.ranks)
+        self.monitor, self.history = Monitor(device, self.ranks), History()
         self.oracle = Oracle(settings.oracle_direction)
         self.resumes = 0
         self._generators: dict[str, torch.Generator] = {}
         self._store = (None if settings.folder is None
-                       else CheckpointStore(settings.folder / "checkpoint"))
-        self.scratch = Scratch(settings.folder)
+                       else CheckpointStore(settings.folder / "checkpoint", self.ranks))
+        self.scratch = Scratch(settings.folder, self.ranks)
         self._resumed: dict[str, Any] | None = None
-        self._looked = False
+        self._looked = self._seeded = False
 
     @property
     def keeps(self) -> bool:
@@ -92,7 +98,7 @@ class State:
         return self._store is not None
 
     def draw(self, stream: str, n: int, size: int | None = None) -> Tensor:
-        """Draw ``n`` samples and charge them."""
+        """Draw ``n`` samples, charge them, and return this process's share of them."""
         with self.precision.outside():
             samples = self.sampler.draw(stream, n, size)
         self.ledger.count_images(n)
@@ -134,6 +140,10 @@ class State:
                              hint="delete the cell's checkpoint folder to start it again")
         self._resumed = state
         self._restore(deepcopy(state))
+        if self.ranks.is_first and state.get("world", 1) != self.ranks.world:
+            logger.warning("the checkpoint was written by %d processes and is taken up by %d: "
+                           "batches are the same, but last bits and what each process draws for "
+                           "itself differ", state.get("world", 1), self.ranks.world)
 
     def pick_up(self) -> None:
         """Restore the checkpoint for good: training goes on from here.
@@ -146,7 +156,28 @@ class State:
         if self._resumed is not None:
             self.tracked.agree(set(self._resumed["objects"]))
             self._restore(self._resumed)
-            self._resumed = None
+            self._resumed, self._seeded = None, True
+
+    def align(self) -> None:
+        """Begin a stage with the same networks and with random numbers of their own everywhere.
+
+        Up to the first stage all processes have the same random numbers, so that what `build` and
+        `fit` make is the same, modules or not.
+        """
+        if not self._seeded:
+            self.ranks.seed(self.settings.seed)
+            self._seeded = True
+        self.ranks.align(list(self.tracked.modules().values()))
+
+    def check(self, where: str) -> None:
+        """Raise `RankFailure` if networks differ between processes."""
+        self.ranks.check(self.tracked.modules(), where)
+
+    @contextmanager
+    def once(self) -> Iterator[bool]:
+        """Have the body's work done and counted once; see `Training.once`."""
+        with self.ledger.by_one(), self.ranks.once() as mine:
+            yield mine
 
     def save(self) -> None:
         """Write a checkpoint and the history; nothing where no folder is kept.
@@ -156,19 +187,25 @@ class State:
         StoreError
             If the disk is full or does not take it.
         """
-        if self._store is not None and self.settings.folder is not None:
-            self._store.write(self._snapshot())
+        if self._store is None or self.settings.folder is None:
+            return
+        first, *others = self.ranks.collect(rng_state(self.settings.device))
+        if self.ranks.is_first:
+            self._store.write(self._snapshot(first, others))
             self.history.write(self.settings.folder)
 
-    def _snapshot(self) -> dict[str, Any]:
+    def _snapshot(self, rng: dict[str, Any], others: list[dict[str, Any]]) -> dict[str, Any]:
         return {
+            "world": self.ranks.world,
             "seed": self.settings.seed,
             "resumes": self.resumes,
             "objects": self.tracked.states(),
-            "rng": rng_state(self.settings.device),
+            "rng": rng,
+            "rng of others": others,
             "generators": {name: generator.get_state()
                            for name, generator in self._generators.items()},
             "draws": dict(self.sampler.counters),
+            "spans": dict(self.tracked.spans),
             "stages": self.ledger.state(),
             "pending": self.monitor.state(),
             "history": self.history.columns,
@@ -186,4 +223,9 @@ class State:
         self.monitor.load(state["pending"])
         self.history.columns = state["history"]
         self.oracle.load(state["oracle"])
-        restore_rng_state(state["rng"], self.settings.device)
+        self.tracked.spans = dict(state.get("spans", {}))
+        generators = [state["rng"], *state.get("rng of others", [])]
+        if self.ranks.rank < len(generators):
+            restore_rng_state(generators[self.ranks.rank], self.settings.device)
+        else:
+            self.ranks.seed(self.settings.seed, "after", self.ledger.steps)

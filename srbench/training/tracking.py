@@ -15,6 +15,10 @@ from srbench.training.precision import place
 
 METHOD = "method"
 MAP = "map"
+BatchNorm = nn.modules.batchnorm._BatchNorm
+
+
+Hook = Callable[[nn.Module, tuple[Any, ...]], None]
 
 
 class Tracked:
@@ -22,6 +26,13 @@ class Tracked:
 
     Samples passed through the method are counted as ``"map"``, through a tracked network under its
     name, and through a child of the method that ``fit`` calls by itself as ``"map.<child>"``.
+
+    Attributes
+    ----------
+    objects : dict
+        What is tracked, by name.
+    spans : dict of str to int
+        Fewest samples that networks with BatchNorm saw at once in train mode, by counted name.
 
     Parameters
     ----------
@@ -39,6 +50,8 @@ class Tracked:
         self._handles: list[RemovableHandle] = []
         self._inside_map = 0
         self.objects: dict[str, Any] = {}
+        self.spans: dict[str, int] = {}
+        self._statistics: list[Tensor] | None = None
         place(method, device)
         self.objects[METHOD] = method
         self._own = {id(parameter) for parameter in method.parameters()}
@@ -61,10 +74,27 @@ class Tracked:
                              "track modules, optimizers and schedulers")
         if isinstance(value, nn.Module):
             place(value, self._device)
-            self._handles.append(value.register_forward_pre_hook(self._counter(name)))
+            self._handles.append(value.register_forward_pre_hook(self._counter(name, value)))
+            self._statistics = None
             self.parameters_beside += _trainable(value, self._own)
             self._own |= {id(parameter) for parameter in value.parameters()}
         self.objects[name] = value
+
+    def modules(self) -> dict[str, nn.Module]:
+        """Return the networks among the objects."""
+        return {name: value for name, value in self.objects.items()
+                if isinstance(value, nn.Module)}
+
+    @property
+    def statistics(self) -> list[Tensor]:
+        """Running means and variances of every BatchNorm, each once."""
+        if self._statistics is None:
+            layers = {id(layer): layer for network in self.modules().values()
+                      for layer in network.modules() if isinstance(layer, BatchNorm)}
+            self._statistics = [value for layer in layers.values()
+                                for value in (layer.running_mean, layer.running_var)
+                                if value is not None]
+        return self._statistics
 
     def name_of(self, optimizer: Optimizer) -> str:
         """Return the name ``optimizer`` is tracked by.
@@ -127,8 +157,10 @@ class Tracked:
         self._handles.clear()
 
     def _hook_map(self, method: nn.Module) -> None:
+        count = self._counter(MAP, method)
+
         def enter(module: nn.Module, inputs: tuple[Any, ...]) -> None:
-            self._count(MAP, _batch(inputs))
+            count(module, inputs)
             self._inside_map += 1
 
         def leave(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
@@ -137,18 +169,25 @@ class Tracked:
         self._handles.append(method.register_forward_pre_hook(enter))
         self._handles.append(method.register_forward_hook(leave, always_call=True))
         for name, child in method.named_children():
-            self._handles.append(child.register_forward_pre_hook(self._child_counter(name)))
+            self._handles.append(child.register_forward_pre_hook(self._child_counter(name, child)))
 
-    def _child_counter(self, name: str) -> Callable[[nn.Module, tuple[Any, ...]], None]:
-        def count(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+    def _child_counter(self, name: str, child: nn.Module) -> Hook:
+        count = self._counter(f"{MAP}.{name}", child)
+
+        def count_alone(module: nn.Module, inputs: tuple[Any, ...]) -> None:
             if not self._inside_map and all(module is not value for value in self.objects.values()):
-                self._count(f"{MAP}.{name}", _batch(inputs))
+                count(module, inputs)
 
-        return count
+        return count_alone
 
-    def _counter(self, name: str) -> Callable[[nn.Module, tuple[Any, ...]], None]:
+    def _counter(self, name: str, network: nn.Module) -> Hook:
+        spans = any(isinstance(layer, BatchNorm) for layer in network.modules())
+
         def count(module: nn.Module, inputs: tuple[Any, ...]) -> None:
-            self._count(name, _batch(inputs))
+            number = _batch(inputs)
+            self._count(name, number)
+            if spans and module.training and number:
+                self.spans[name] = min(number, self.spans.get(name, number))
 
         return count
 

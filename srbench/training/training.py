@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,54 +12,16 @@ from torch import Tensor
 
 from srbench.api.dataset import CropDataset, Dataset
 from srbench.api.method import Method
-from srbench.errors import DataError
-from srbench.results.record import StageCost
+from srbench.errors import DataError, UsageError
 from srbench.training.budget import UNLIMITED, Budget
 from srbench.training.photographs import Photographs
+from srbench.training.ranks import ALONE, Ranks
+from srbench.training.result import TrainingResult
 from srbench.training.session import Session
 from srbench.training.stage import Stage, Step
 from srbench.training.state import Settings, State
 
 MAIN = "main"
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingResult:
-    """What a finished training leaves besides the method's weights.
-
-    Attributes
-    ----------
-    stages : list of StageCost
-        Cost of each stage; draws and calls outside stages stand under ``"outside stages"``.
-    steps, seconds : int, float
-        Sums over the stages.
-    parameters, parameters_beside : int
-        Trainable values of the map, and of tracked networks beside it.
-    resumes : int
-        How often the training was taken up again.
-    history : dict of str to list
-        Columns of the history (`srbench.training.history`).
-    oracle_state : dict of str to Tensor or None
-        State of the method at its best validation, on the CPU; None without validations.
-    oracle_step : int or None
-        Steps of all stages at that moment.
-    oracle_value : float or None
-        First validation metric at that moment.
-    oracle_looks : int
-        Number of validations.
-    """
-
-    stages: list[StageCost]
-    steps: int
-    seconds: float
-    parameters: int
-    parameters_beside: int
-    resumes: int
-    history: dict[str, list[Any]] = field(repr=False)
-    oracle_state: dict[str, Tensor] | None = field(repr=False)
-    oracle_step: int | None
-    oracle_value: float | None
-    oracle_looks: int
 
 
 class Training:
@@ -99,6 +60,14 @@ class Training:
         ``"checkpoint"``, with stage, step and seconds.
     should_stop : callable, optional
         Asked after every step; True writes a checkpoint and raises `Interrupted`.
+    ranks : Ranks, optional
+        The processes that share the training, from `srbench.training.distributed.joined`. Each has
+        a `Training` of the same arguments; rank 0 alone writes files and tells of progress.
+
+    Raises
+    ------
+    UsageError
+        If there are several processes and the method does not say it can be split over them.
 
     Attributes
     ----------
@@ -116,13 +85,20 @@ class Training:
                  validations: int = 10,
                  oracle_direction: Literal["lower", "higher"] = "lower",
                  on_event: Callable[[dict[str, Any]], None] | None = None,
-                 should_stop: Callable[[], bool] | None = None) -> None:
+                 should_stop: Callable[[], bool] | None = None,
+                 ranks: Ranks | None = None) -> None:
+        ranks = ranks or ALONE
+        if ranks.world > 1 and not method.distributed:
+            raise UsageError(f"{type(method).__name__} cannot be trained by {ranks.world} "
+                             "processes together", hint="take one GPU per cell")
+        on_event = on_event or _ignore
+        ranks.listen(on_event)
         settings = Settings(
             seed=seed, device=device, precision=precision, folder=folder,
             budget=budget or UNLIMITED, checkpoint_seconds=checkpoint_seconds,
             log_every=log_every, validate=validate, validations=validations,
-            oracle_direction=oracle_direction, on_event=on_event or _ignore,
-            should_stop=should_stop or _never)
+            oracle_direction=oracle_direction, on_event=on_event if ranks.is_first else _ignore,
+            should_stop=should_stop or _never, ranks=ranks)
         self.problem, self.device, self.seed = dataset.problem, device, seed
         self._dataset = dataset
         self._state = State(method, dataset, settings)
@@ -131,6 +107,9 @@ class Training:
 
     def lr(self, n: int, size: int | None = None) -> Tensor:
         """Draw ``n`` LR samples, (n, 3, h, w) in NHWC memory order or (n, d), float32, [-1, 1].
+
+        In a training of W processes ``n`` counts the samples of all: within stages each process
+        gets its ``n / W`` of them, outside each gets all.
 
         Parameters
         ----------
@@ -143,12 +122,42 @@ class Training:
         ------
         DataError
             If there are no crops of that size.
+        ParameterError
+            If ``n`` is no multiple of the number of processes.
         """
         return self._state.draw("lr", n, size)
 
     def hr(self, n: int, size: int | None = None) -> Tensor:
         """Draw ``n`` HR samples, independent of every LR draw; sizes and formats as of `lr`."""
         return self._state.draw("hr", n, size)
+
+    def share(self, batch: Tensor) -> Tensor:
+        """Return this process's rows of a tensor drawn for a whole batch, one row a sample.
+
+        With one process that is the tensor itself. Rank 0's tensor counts, so that several
+        processes train on the numbers that one would have drawn.
+        """
+        return self._state.ranks.share(batch)
+
+    def rows(self, n: int) -> slice:
+        """Return which of ``n`` samples, made alike in all processes, this one works on.
+
+        Raises
+        ------
+        ParameterError
+            If ``n`` is no multiple of the number of processes.
+        """
+        return self._state.ranks.rows(n)
+
+    def once(self) -> AbstractContextManager[bool]:
+        """Have work done once for all processes, such as writing a file.
+
+        Yields
+        ------
+        bool
+            Whether this process is the one to do it; the others wait at the end of the body.
+        """
+        return self._state.once()
 
     def images(self, role: Literal["lr", "hr"]) -> Photographs:
         """Return the whole training photographs of a role; LR and HR ones are never paired.
@@ -243,7 +252,8 @@ class Training:
             parameters_beside=state.tracked.parameters_beside, resumes=state.resumes,
             history=state.history.columns, oracle_state=state.oracle.state,
             oracle_step=state.oracle.step, oracle_value=state.oracle.value,
-            oracle_looks=state.oracle.looks)
+            oracle_looks=state.oracle.looks, world=state.ranks.world,
+            batchnorm_span=min(state.tracked.spans.values(), default=None))
 
 
 def _ignore(event: dict[str, Any]) -> None:
