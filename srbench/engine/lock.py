@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 LOCK = ".lock"
 # What file systems without locks answer, some network ones among them.
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
+# Whoever asks holds the lock for an instant; these are the seconds in which that has passed.
+INSTANT, ASKING = 0.3, 0.02
+EVERY = 0.005
 
 
 class Locked(Exception):
@@ -43,7 +46,7 @@ def locked(folder: Path, *, wait: float = 0.0) -> Iterator[None]:
     Locked
         If somebody else holds it.
     """
-    lock = _acquire(folder, wait)
+    lock = _acquire(folder, max(wait, INSTANT))
     try:
         yield
     finally:
@@ -55,7 +58,7 @@ def is_locked(folder: Path) -> bool:
     if not (folder / LOCK).exists() and not (folder / f"{LOCK}.soft").exists():
         return False
     try:
-        _acquire(folder, 0.0).release()
+        _acquire(folder, ASKING).release()
     except Locked:
         return True
     return False
@@ -63,14 +66,14 @@ def is_locked(folder: Path) -> bool:
 
 def _acquire(folder: Path, wait: float) -> BaseFileLock:
     """Take the system's lock, or the marker file where the system has none."""
-    lock: BaseFileLock = FileLock(folder / LOCK, timeout=wait)
+    lock: BaseFileLock = FileLock(folder / LOCK, timeout=wait, poll_interval=EVERY)
     try:
         try:
             lock.acquire()
         except OSError as error:
             if error.errno not in NO_LOCKS:
                 raise
-            lock = SoftFileLock(folder / f"{LOCK}.soft", timeout=wait)
+            lock = SoftFileLock(folder / f"{LOCK}.soft", timeout=wait, poll_interval=EVERY)
             lock.acquire()
     except Timeout as error:
         raise Locked(f"{folder.name[:12]} is run by another process") from error

@@ -1,0 +1,158 @@
+"""Runs of the real command line, to be watched, killed and compared."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import psutil
+
+PLUGIN = Path(__file__).resolve().parents[1] / "toy_plugin.py"
+MARK = "SRBENCH_TEST_RUN"  # environment variable that all processes of a run inherit
+TOY = ("run", "--plugin", str(PLUGIN), "--dataset", "toy", "--metrics", "l2-uvp")
+PATIENCE = 90.0
+
+
+class Run:
+    """One ``srbench ...`` process and everything that it starts.
+
+    Parameters
+    ----------
+    words : str
+        The command line without ``srbench``.
+    cwd : Path
+        Where it runs; ``runs/`` is made there.
+    environment : dict of str to str
+        Added to that of the tests.
+    """
+
+    def __init__(self, *words: str, cwd: Path, **environment: str) -> None:
+        self.cells = cwd / "runs" / "cells"
+        self._mark = secrets.token_hex(8)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "srbench", *words], cwd=cwd, text=True, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env={**os.environ, "OMP_NUM_THREADS": "1", **environment, MARK: self._mark})
+
+    def processes(self) -> list[psutil.Process]:
+        """Every living process of this run, wherever it ended up."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if (process.environ().get(MARK) == self._mark
+                        and process.status() != psutil.STATUS_ZOMBIE):
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    def module(self, name: str) -> list[psutil.Process]:
+        """Living processes of this run that run ``srbench.engine.<name>``."""
+        found = []
+        for process in self.processes():
+            try:
+                if f"srbench.engine.{name}" in process.cmdline():
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    def end(self, timeout: float = PATIENCE) -> tuple[int, str, str]:
+        """Wait for the end; exit code, stdout, stderr."""
+        said, told = self.process.communicate(timeout=timeout)
+        return self.process.returncode, said, told
+
+    def kill_all(self) -> None:
+        """End whatever is left, after a test that failed."""
+        for process in self.processes():
+            try:
+                process.kill()
+            except psutil.Error:
+                continue
+        self.process.communicate()
+
+    def step(self) -> int:
+        """Steps the cells' trainings have told of, summed."""
+        return sum(live.get("step") or 0 for live in lives(self.cells).values()
+                   if live.get("phase") == "fit" and live.get("state") == "running")
+
+
+def srbench(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    run = Run(*words, cwd=cwd, **environment)
+    try:
+        code, said, told = run.end()
+    finally:
+        run.kill_all()
+    return subprocess.CompletedProcess(words, code, said, told)
+
+
+def wait_until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
+    """Wait until ``condition`` holds and return what it gave."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"after {seconds:g} s still not: {what}"
+        time.sleep(0.02)
+    return found
+
+
+def wait_for_training(run: Run, steps: int = 3) -> None:
+    """Wait until cells of a run that goes on are in their training."""
+    def condition() -> bool:
+        assert run.process.poll() is None, run.process.communicate()
+        return run.step() >= steps
+
+    wait_until(condition, "a cell trains")
+
+
+def lives(cells: Path) -> dict[str, dict[str, Any]]:
+    """``live.json`` of each cell, by its key."""
+    found = {}
+    for path in cells.glob("*/live.json"):
+        try:
+            found[path.parent.name] = json.loads(path.read_bytes())
+        except FileNotFoundError:  # replaced between the two
+            continue
+    return found
+
+
+def records(folder: Path) -> dict[str, dict[str, Any]]:
+    """Records below ``folder/runs``, by label and seed."""
+    found = {}
+    for path in folder.glob("runs/cells/*/record.json"):
+        record = json.loads(path.read_bytes())
+        found[f"{record['identity']['label']} {record['identity']['seed']}"] = record
+    return found
+
+
+def essence(record: dict[str, Any]) -> dict[str, Any]:
+    """A record without what may differ between two runs of a cell: times, plan, machine."""
+    stages = [{name: value for name, value in stage.items() if name != "seconds"}
+              for stage in record["cost"]["stages"]]
+    outcome = {name: record["outcome"][name] for name in ("status", "reason", "flags")}
+    identity = {name: value for name, value in record["identity"].items() if name != "plan"}
+    return {"identity": identity, "origin": record["origin"], "outcome": outcome,
+            "values": record["values"], "stages": stages, "facts": record["facts"],
+            "parameters": record["cost"]["parameters"]}
+
+
+def history(folder: Path, record: dict[str, Any]) -> pd.DataFrame:
+    """History of a cell without its seconds."""
+    path = folder / "runs" / "cells" / record["identity"]["key"] / "history.parquet"
+    return pd.read_parquet(path).drop(columns="seconds")
+
+
+def signal_job(run: Run, number: signal.Signals) -> psutil.Process:
+    """Send a signal to the only job of a run."""
+    job, = run.module("job")
+    job.send_signal(number)
+    return job
