@@ -36,7 +36,9 @@ def classify(error: BaseException) -> tuple[Status, str]:
     torch's out-of-memory errors are recognised by name and text, since the class differs between
     the CPU allocator (RuntimeError) and CUDA (OutOfMemoryError).
     """
-    reason = str(error) if isinstance(error, SrbenchError) else f"{type(error).__name__}: {error}"
+    reason = str(error)
+    if not isinstance(error, SrbenchError):
+        reason = f"{type(error).__name__}: {error}" if reason else type(error).__name__
     first_line = reason.strip().splitlines()[0] if reason.strip() else type(error).__name__
     for kind, status in _BY_TYPE:
         if isinstance(error, kind):
