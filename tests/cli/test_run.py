@@ -1,4 +1,4 @@
-"""`srbench run` and `srbench explain` in this process: cells run here instead of in children."""
+"""`srbench run` in this process: cells run here instead of in children."""
 
 from __future__ import annotations
 
@@ -10,25 +10,31 @@ import pytest
 import torch
 
 from srbench.cli import main
+from srbench.engine import scheduler
 from srbench.engine.cell import run_cell
-from srbench.engine.executors import local
+from srbench.engine.verdict import bare_record
+from srbench.results.record import Status
 from srbench.results.store import Store
 
 PLUGIN = Path(__file__).resolve().parents[1] / "toy_plugin.py"
 
 
-class Here(local.LocalExecutor):
+class Here:
     """Runs cells in this process; the first ``limit`` of them, then the user interrupts."""
 
     limit = 99
 
+    def __init__(self, store, executor, *, options, on_event):
+        self._store, self._on_event = store, on_event
+
     def run(self, cells):
         records = []
         for number, cell in enumerate(cells):
+            folder = scheduler.describe(cell, self._store)
             if number >= self.limit:
-                records.append(self._not_started(cell))
+                records.append(bare_record(cell, Status.INTERRUPTED, "not started"))
+                self._store.commit(records[-1])
                 continue
-            folder = local._describe(cell, self._store)
             records.append(run_cell(folder, lambda event: None))
             self._on_event(cell, {"event": "finished", "record": records[-1]})
         return records
@@ -38,7 +44,7 @@ class Here(local.LocalExecutor):
 def run(tmp_path, monkeypatch, capsys):
     """Return a function that runs the command and gives (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(local, "LocalExecutor", Here)
+    monkeypatch.setattr(scheduler, "Scheduler", Here)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     threads = torch.get_num_threads()
 
@@ -118,38 +124,3 @@ def test_json_lines_are_all_that_is_on_stdout(run):
     code, out, _ = run("toy-shift[iterations=2],toy-skip", "--json")
     assert code == 3
     assert [json.loads(line)["outcome"]["status"] for line in out.splitlines()] == ["ok", "skipped"]
-
-
-def test_explain_names_the_part_that_differs_and_both_values(run, capsys):
-    run("toy-shift[iterations=2]")
-    key = records()["toy-shift[iterations=2]"].identity.key
-    path = Path("runs/cells", key, "cell.json")
-    document = json.loads(path.read_text())
-    document["parts"] |= {"harness_digest": "0" * 64, "gone": 1}
-    path.write_text(json.dumps(document))
-    assert main(["explain", key[:6]]) == 0
-    out = capsys.readouterr().out
-    differing = [line.split() for line in out.splitlines() if "DIFFERS" in line]
-    assert [words[1] for words in differing] == ["gone", "harness_digest"]
-    assert differing[1][2:4] == ["0" * 12, "->"]
-    assert "runs this cell again" in out
-
-
-@pytest.mark.parametrize("prefix", ["", "*", "..", "zz"])
-def test_explain_of_no_cell(run, capsys, prefix):
-    run("toy-shift[iterations=2]")
-    capsys.readouterr()
-    assert main(["explain", prefix]) == 2
-    assert "0 cells in runs" in capsys.readouterr().err
-
-
-def test_explain_without_the_plugin_says_that_nothing_is_known(run, capsys):
-    run("toy-shift[iterations=2]")
-    key = records()["toy-shift[iterations=2]"].identity.key
-    path = Path("runs/cells", key, "cell.json")
-    path.write_text(path.read_text().replace("toy_plugin.py", "absent_plugin.py"))
-    capsys.readouterr()
-    assert main(["explain", key, "--json"]) == 0
-    document = json.loads(capsys.readouterr().out)
-    assert document["reused"] is False
-    assert all("absent_plugin.py" in part["now"] for part in document["parts"])
