@@ -75,10 +75,10 @@ def kill_descendants(mark: str | None = None) -> int:
             with contextlib.suppress(psutil.Error):
                 process.kill()
                 killed.add(process.pid)
-        _reap(killed)
         if time.monotonic() > deadline:
             break
         time.sleep(0.01)
+    _reap(killed, deadline)
     return len(killed)
 
 
@@ -93,8 +93,16 @@ def _living(mark: str | None) -> list[psutil.Process]:
     return found
 
 
-def _reap(killed: set[int]) -> None:
-    """Collect killed processes that were adopted, so that no zombies stay."""
-    for number in list(killed):
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(number, os.WNOHANG)
+def _reap(killed: set[int], deadline: float) -> None:
+    """Collect killed processes, adopted ones too, so that no zombies stay."""
+    left = set(killed)
+    while left and time.monotonic() <= deadline:
+        for number in list(left):
+            try:
+                gone = os.waitpid(number, os.WNOHANG)[0] == number
+            except ChildProcessError:  # not ours (yet), or collected already
+                gone = not psutil.pid_exists(number)
+            if gone:
+                left.discard(number)
+        if left:
+            time.sleep(0.005)
