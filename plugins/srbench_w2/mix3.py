@@ -20,9 +20,11 @@ from srbench.networks import DenseICNN, load_strict, read_checkpoint
 from srbench_w2.gaussian_mixture import GaussianMixture, official_mixture
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from torch import Tensor
+
+    from srbench.files import RemoteFile
 
 MANIFEST = Path(__file__).with_name("official_files.json")
 STRONG_CONVEXITY = 1e-2  # of the benchmark's loading code, not the 1e-4 of the files' training
@@ -126,7 +128,7 @@ class Mix3ToMix10(Dataset):
     def prepare(self, device: torch.device) -> None:
         """Load the potentials, estimate m and v, draw the held-out pairs; seconds on a CPU."""
         mixture = official_mixture(self.params.dim)
-        true_map = load_true_map(self.params.dim, self._files)
+        true_map = load_true_map(self.params.dim, self._files, self._remotes)
         self._pair = _Pair(mixture, true_map, self.params, device)
 
     @property
@@ -190,11 +192,12 @@ class _Pair:
         self.true_map = true_map.to(device)
 
 
-def load_true_map(dim: int, files: list[Path]) -> TrueMap:
-    """Read the two official potentials of dimension ``dim``; m and v are not yet set."""
+def load_true_map(dim: int, files: list[Path], published: Sequence[RemoteFile] = ()) -> TrueMap:
+    """Read the two potentials of dimension ``dim``, where given the published ones; no m, v yet."""
     potentials = [DenseICNN(dim, strong_convexity=STRONG_CONVEXITY) for _ in files]
-    for psi, path in zip(potentials, files, strict=True):
-        load_strict(psi, read_checkpoint(path))
+    remotes: Sequence[RemoteFile | None] = published or [None] * len(files)
+    for psi, path, remote in zip(potentials, files, remotes, strict=True):
+        load_strict(psi, read_checkpoint(path, published=remote))
     return TrueMap(*potentials)
 
 

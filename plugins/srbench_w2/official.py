@@ -77,11 +77,10 @@ class OfficialPair:
         DownloadError, CorruptFile
             If a file cannot be fetched, or is not the official one.
         """
-        generator, *potentials = (ensure(remote) for remote in pair_files(self.pair).values())
-        g = ResNetGenerator()
-        psi = [ConvICNN64() for _ in potentials]
-        for network, path in zip([g, *psi], [generator, *potentials], strict=True):
-            load_strict(network, read_checkpoint(path))
+        remotes = list(pair_files(self.pair).values())
+        g, psi = ResNetGenerator(), [ConvICNN64() for _ in remotes[1:]]
+        for network, remote in zip([g, *psi], remotes, strict=True):
+            load_strict(network, read_checkpoint(ensure(remote), published=remote))
             network.to(device).eval().requires_grad_(False)
         self.device = device
         self._networks = g, psi

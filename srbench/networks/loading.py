@@ -1,73 +1,18 @@
-"""Reading checkpoints that others wrote, without running code they may hold."""
+"""Putting checkpoints that others wrote into networks, strict about names and shapes."""
 
 from __future__ import annotations
 
-import pickle
-import struct
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from srbench.errors import CorruptFile, MissingWeights
+from srbench.errors import CorruptFile
+from srbench.foreign.checkpoints import read_checkpoint
+
+__all__ = ["PARALLEL_PREFIX", "first_difference", "load_strict", "read_checkpoint", "strip_prefix"]
 
 PARALLEL_PREFIX = "module."  # what DataParallel and DistributedDataParallel put before each key
-UNREADABLE = (  # what the readers raise on bytes that are no checkpoint
-    pickle.UnpicklingError,
-    SafetensorError,
-    RuntimeError,
-    EOFError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-    struct.error,
-    OSError,
-)
-
-
-def read_checkpoint(path: Path) -> Any:
-    """Content of a checkpoint file, on the CPU, without running code it may hold.
-
-    Parameters
-    ----------
-    path : Path
-        A ``.safetensors`` file, or anything ``torch.save`` wrote.
-
-    Returns
-    -------
-    Any
-        What the file holds: for ``.safetensors`` a dict of names to tensors, otherwise whatever
-        tensors and plain containers were saved.
-
-    Raises
-    ------
-    MissingWeights
-        If there is no such file.
-    CorruptFile
-        If the file is truncated, is not a checkpoint, or holds pickled code.
-    """
-    if not path.is_file():
-        raise MissingWeights(f"no checkpoint at {path}", hint="check the path")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path, device="cpu")
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except UNREADABLE as error:
-        if "Unsupported global" in str(error):
-            raise CorruptFile(
-                f"{path} holds pickled code, which is not run",
-                hint="save its state dict alone, with torch.save or as .safetensors",
-            ) from error
-        raise CorruptFile(
-            f"{path} ({path.stat().st_size:,} bytes) is not a readable checkpoint",
-            hint="it may be cut short: fetch it again",
-        ) from error
 
 
 def load_strict(module: nn.Module, state: Mapping[str, Tensor], prefix: str = "") -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import pickle
 import subprocess
-import warnings
 from contextlib import suppress
 
 import pytest
@@ -179,26 +178,21 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path, writer):
 
 def test_a_whole_pickled_module_is_refused_with_the_remedy(tmp_path):
     torch.save(UNet(2), tmp_path / "module.pt")
-    with pytest.raises(CorruptFile, match=r"pickled code, which is not run .*state dict"):
+    with pytest.raises(CorruptFile, match=r"pickled code, which is not run: .*UNet .*state dict"):
         read_checkpoint(tmp_path / "module.pt")
 
 
 @settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(data=st.data(), kind=st.sampled_from(["new", "old", "safetensors"]))
-def test_damaged_bytes_never_raise_anything_else(tmp_path, data, kind):
-    path = tmp_path / ("x.safetensors" if kind == "safetensors" else "x.pt")
-    content = {"a": torch.arange(20.0), "b": torch.ones(3, 4)}
-    if kind == "safetensors":
-        save_file(content, path)
-    else:
-        torch.save(content, path, _use_new_zipfile_serialization=kind == "new")
+@given(data=st.data())
+def test_damaged_tensors_never_raise_anything_else(tmp_path, data):
+    """What damaged torch files raise is told by their reader, see tests/security."""
+    path = tmp_path / "x.safetensors"
+    save_file({"a": torch.arange(20.0), "b": torch.ones(3, 4)}, path)
     raw = bytearray(path.read_bytes())
     for _ in range(data.draw(st.integers(1, 4))):
         raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(bytes(raw))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about odd pickle protocols
-        with suppress(CorruptFile):  # a flipped bit of a weight cannot be seen
-            read_checkpoint(path)
+    with suppress(CorruptFile):  # a flipped bit of a weight cannot be seen
+        read_checkpoint(path)

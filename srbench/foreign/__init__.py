@@ -1,0 +1,1 @@
+"""What somebody else made: checkpoints, files, images and names, used without trusting them."""
