@@ -109,6 +109,7 @@ class Job:
                         selector.unregister(key.fd)
                 self._obey()
                 self._enforce()
+                self._live.keep_up()
 
     def _take(self, worker: Worker | None) -> bool:
         """Take output, or events of a worker; False when nothing more can come."""

@@ -40,6 +40,10 @@ class Live:
         """Change some values; written at once if the last write was long enough ago."""
         self._values |= values
         self._pending = True
+        self.keep_up()
+
+    def keep_up(self) -> None:
+        """Write what waits, if the last write was long enough ago; call it now and then."""
         if time.monotonic() - self._written >= INTERVAL:
             self.flush()
 
