@@ -83,10 +83,14 @@ class Cosine(Metric):
         return Score(value=cosine(inner, moved, wanted), count=self._count, detail=detail)
 
     def self_check(self) -> None:
-        """Check that the true map scores 1, its opposite -1 and the identity 0."""
+        """Check that the true map scores 1, its opposite -1, the identity 0, another its angle."""
         x = pattern(8, (12,))
         y = 2 * x.flip(1) + 0.5
-        cases = (("true", y, 1), ("opposite", 2 * x - y, -1), ("identity", x, 0))
+        way = y - x
+        across = torch.stack([-way[:, 1::2], way[:, ::2]], 2).flatten(1)  # every pair turned
+        turned = x + 0.8 * way + 0.6 * across
+        cases = (("true", y, 1), ("opposite", 2 * x - y, -1), ("identity", x, 0),
+                 ("turned", turned, 0.8))
         for what, prediction, wanted in cases:
             value = cosine(*cosine_terms(prediction, y, x).tolist())
             expect(f"cosine of the {what} map", value, wanted, tolerance=1e-6)

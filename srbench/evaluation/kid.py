@@ -83,7 +83,9 @@ class KID(InceptionMetric):
 
 
 def check_squared_mmd() -> None:
-    """Check the estimator on two small sets.
+    """Check the estimator on two small sets, and on one whose answer is worked out by hand.
+
+    There ``x . y / d`` is the product of 1, 2 and 0, 3: 27 and 1 within, 1, 64, 1 and 343 across.
 
     Raises
     ------
@@ -96,3 +98,6 @@ def check_squared_mmd() -> None:
     off_y = (k_yy.sum() - k_yy.trace()) / 30
     wanted = float(off_x + off_y - 2 * k_xy.mean())
     expect("KID of two small sets", squared_mmd([x], [y]), wanted, tolerance=1e-9)
+    first, second = (torch.tensor([[a, a, a], [b, b, b]]) for a, b in ((1.0, 2.0), (0.0, 3.0)))
+    value = squared_mmd([first], [second])
+    expect("KID of four rows", value, 27 + 1 - 2 * (1 + 64 + 1 + 343) / 4, tolerance=1e-9)

@@ -7,6 +7,7 @@ Legend: R = repetitions, K = pixels drawn.
 
 from __future__ import annotations
 
+from statistics import pvariance
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -143,11 +144,11 @@ class PaletteVariance(Metric):
         return _score(variances, self._count, detail)
 
     def self_check(self) -> None:
-        """Check the variance of a cloud whose answer is known."""
+        """Check the variance of clouds whose answer is known."""
         corners = torch.tensor([[0.0, 0, 0], [1, 1, 1]]).expand(4, 2, 3)
-        expect(
-            "variance of black and white", float(palette_variance(corners)[0]), 0.75, tolerance=0
-        )
+        for grey in (1, 0.7):  # the second is no number of half precision
+            value = float(palette_variance(grey * corners)[0])
+            expect(f"variance of 0 and {grey}", value, 0.75 * grey**2, tolerance=1e-7)
 
 
 class PaletteVarianceNotebook(Metric):
@@ -175,10 +176,14 @@ class PaletteVarianceNotebook(Metric):
         return _score(variances, NOTEBOOK_IMAGES, {})
 
     def self_check(self) -> None:
-        """Check that constant images have no variance."""
+        """Check the variance of images of one grey each, of which the draws are known."""
         clouds = NotebookClouds(NOTEBOOK_CROP)
-        clouds.update(torch.zeros(NOTEBOOK_IMAGES, 3, NOTEBOOK_CROP, NOTEBOOK_CROP))
-        expect("variance of grey images", float(clouds.variances().max()), 0, tolerance=0)
+        greys = [0.03 * (index - 10) + 0.001 for index in range(NOTEBOOK_IMAGES)]
+        for grey in greys:
+            clouds.update(torch.full((1, 3, NOTEBOOK_CROP, NOTEBOOK_CROP), grey))
+        drawn = [[greys[index] / 2 for index in row] for row in clouds._image[0].T.tolist()]
+        wanted = sum(pvariance(channel) for channel in drawn)
+        expect("variance of grey images", float(clouds.variances()[0]), wanted, tolerance=1e-7)
 
 
 def _score(variances: dict[str, Tensor], count: int, detail: dict[str, float]) -> Score:
