@@ -132,8 +132,8 @@ class Job:
 
     def _obey(self) -> None:
         """First signal: ask the cell to stop. Second: end it."""
-        if self._signals > self._obeyed:
-            self._obeyed = self._signals
+        while self._signals > self._obeyed:
+            self._obeyed += 1
             self._live.update(state="stopping")
             if self._asked is None:
                 self._asked = time.monotonic()
