@@ -51,6 +51,7 @@ class DASR(TwoStageMethod):
     """Learns a degradation, and restoration that trusts pairs by their distance to real ones."""
 
     Params = DASRParams
+    distributed = True
     params: DASRParams
     manifest = Path(__file__).with_name("official_files.json")
 
@@ -127,8 +128,9 @@ class DASR(TwoStageMethod):
             players.set_rate(p.dsn_lr * factor)
             clean = to_unit(training.hr(p.dsn_batch_size, size=crop))
             noisy = to_unit(training.lr(p.dsn_batch_size, size=crop))
+            places = training.share(torch.rand(p.dsn_batch_size, 2, dtype=torch.float64))
             self.degradation_step(step, players, low, clean,
-                                  random_crops(noisy, crop // self.problem.scale))
+                                  random_crops(noisy, crop // self.problem.scale, places))
 
     def low_pass(self) -> LowPass:
         """Filter of the colour loss where frequencies are not separated by wavelets."""

@@ -47,6 +47,7 @@ class FSSR(TwoStageMethod):
     """Learns a degradation from source photographs alone, then restoration on generated pairs."""
 
     Params = FSSRParams
+    distributed = True  # statistics of BatchNorm and of the relativistic loss are of one process
     params: FSSRParams
     manifest = Path(__file__).with_name("official_files.json")
 

@@ -21,13 +21,24 @@ def from_unit(images: Tensor) -> Tensor:
     return 2 * images - 1
 
 
-def random_crops(images: Tensor, size: int) -> Tensor:
+def random_crops(images: Tensor, size: int, places: Tensor | None = None) -> Tensor:
     """Cut one square out of each image, (N, 3, size, size), where torch's CPU generator says.
 
     The harness saves that generator; drawing on the CPU keeps a GPU from being waited for.
+
+    Parameters
+    ----------
+    images : Tensor
+        (N, 3, h, w).
+    size : int
+        Side of the squares.
+    places : Tensor, optional
+        (N, 2) float64 from U(0, 1) on the CPU, in place of numbers drawn here.
     """
+    if places is None:
+        places = torch.rand(len(images), 2, dtype=torch.float64)
     room = torch.tensor(images.shape[-2:]) - size + 1
-    corners = (torch.rand(len(images), 2, dtype=torch.float64) * room).long().tolist()
+    corners = (places * room).long().tolist()
     cut = [image[:, top : top + size, left : left + size]
            for image, (top, left) in zip(images, corners, strict=True)]
     return torch.stack(cut).contiguous(memory_format=torch.channels_last)

@@ -1,6 +1,7 @@
 """Pairs generated between the two stages: what the released codes write to folders of PNG files.
 
 They lie in the training's scratch folder as bytes, so an interrupted training finds them again.
+Of several processes the first makes them, and each cuts its own part of a batch.
 Photographs that serve as HR images as they are are read from the dataset, not copied.
 """
 
@@ -122,9 +123,11 @@ class Pairs:
             Of a stage of its own, `len` (self) steps long.
         """
         for step in steps:
-            if not self._stores:
-                self._open(fresh=step.index == 0)
-            self._put(step.index)
+            with self._training.once() as mine:
+                if mine and not self._stores:
+                    self._open(fresh=step.index == 0)
+                if mine:
+                    self._put(step.index)
             self._made.count.fill_(step.index + 1)
         self._number = max(1, int(self._made.count))
 
@@ -143,7 +146,8 @@ class Pairs:
         Returns
         -------
         lr, hr : Tensor
-            (n, 3, p, p) and (n, 3, s * p, s * p) in [0, 1], on the training's device.
+            (n, 3, p, p) and (n, 3, s * p, s * p) in [0, 1], on the training's device; of W
+            processes each gets its n / W.
         weights : Tensor or None
             (n, 1, p / 2, p / 2).
         """
@@ -151,9 +155,11 @@ class Pairs:
             self._make_complete()
         generator = torch.Generator().manual_seed(mix(self._training.seed, "pair batch", number))
         shapes = self._stores["lr"].shapes[: self._number]
-        places = random_places(shapes, n, self._lr_crop, generator,
-                               grid=2 if self._weighted else 1)
-        turns = torch.randint(TURNS, (n,), generator=generator).numpy()
+        which, tops, lefts = random_places(shapes, n, self._lr_crop, generator,
+                                           grid=2 if self._weighted else 1)
+        rows = self._training.rows(n)
+        places = which[rows], tops[rows], lefts[rows]
+        turns = torch.randint(TURNS, (n,), generator=generator).numpy()[rows]
         device = self._training.device
         lr = self._stores["lr"].crops(*places, self._lr_crop, turns)
         hr = np.stack([self._hr(which, top, left, turn)
@@ -202,15 +208,20 @@ class Pairs:
         earlier process made it. Within a step, so that it is made in the precision it was made in.
         """
         none = int(self._made.count) == 0
-        if not self._stores:
-            self._open(fresh=none)
+        with self._training.once() as mine:
+            if mine and not self._stores:
+                self._open(fresh=none)
+            if mine and none:
+                self._put(0)
         if none:
-            self._put(0)
             self._made.count.fill_(1)
         with self._training.uncharged():
             for index in range(self._number):
-                if not all(store.has(at) for store, at in self._places(index)):
-                    self._put(index)
+                with self._training.once() as mine:  # each by itself: nobody waits for long
+                    if mine and not all(store.has(at) for store, at in self._places(index)):
+                        self._put(index)
+        if not self._stores:  # what the first process made
+            self._open(fresh=False)
         self._complete = True
 
     def _places(self, job: int) -> list[tuple[ImageStore, int]]:

@@ -97,7 +97,8 @@ class Session:
         counts.steps += 1
         self._ranks.mean_statistics(self.state.tracked.statistics)
         going = self._goes_on(counts)
-        validate = self._schedule.due(counts.steps, self._ledger.seconds) or not going
+        due = self._schedule.due(counts.steps, self._ledger.seconds) or not going
+        validate = due and self.settings.validate is not None
         # A validation takes its time, so what clocks and signals say is asked after it.
         wish = Decision(going, validate) if validate else self._ends(going)
         agreed = self._ranks.decide(counts.name, counts.steps, wish)
