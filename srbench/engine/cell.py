@@ -26,7 +26,7 @@ from srbench.plan import Cell
 from srbench.registry.catalog import Catalog, discover
 from srbench.results.artefacts import keep_evaluation, list_artefacts
 from srbench.results.energy import Energy
-from srbench.results.environment import environment, peak_memory
+from srbench.results.environment import environment, peak_device_memory, peak_memory
 from srbench.results.record import Cost, Outcome, Record, Status, Values
 from srbench.results.store import Store
 from srbench.training.budget import Budget
@@ -90,6 +90,8 @@ def run_cell(folder: Path, emit: EventWriter) -> Record:
     if own_rank():  # its part was to train; rank 0 leaves the record
         return draft
     draft.environment = environment(cell.device, Path(cell.cwd), energy)
+    draft.cost.peak_memory_bytes = peak_memory()
+    draft.cost.peak_device_memory_bytes = peak_device_memory(torch.device(cell.device))
     draft.outcome.finished = _now()
     draft.artefacts = list_artefacts(folder)
     Store.of_cell(folder).commit(draft)
@@ -141,7 +143,7 @@ def _fill(record: Record, cell: Cell, folder: Path, emit: EventWriter) -> None:
     if fitted.oracle_state is not None:
         method.load_state_dict(fitted.oracle_state)
         record.values.oracle = _evaluate(method, dataset, catalog, cell, device, emit).values
-    record.cost = _cost(record.cost, cell, fitted, evaluation, device)
+    record.cost = _cost(record.cost, cell, fitted, evaluation)
 
 
 def _validation(dataset: Dataset,
@@ -192,18 +194,14 @@ def _evaluate(method: Method, dataset: Dataset, catalog: Catalog, cell: Cell,
                     on_progress=on_progress)
 
 
-def _cost(cost: Cost, cell: Cell, fitted: TrainingResult, evaluation: Evaluation,
-          device: torch.device) -> Cost:
+def _cost(cost: Cost, cell: Cell, fitted: TrainingResult, evaluation: Evaluation) -> Cost:
     """Collect what the cell used; the oracle's evaluation is not charged."""
-    on_gpu = device.type == "cuda"
     return Cost(
         budget=cell.budget, stages=fitted.stages,
         seconds_fit=sum(stage.seconds for stage in fitted.stages),
         seconds_restore=evaluation.seconds_restore, seconds_measure=evaluation.seconds_measure,
         seconds_prepare=cost.seconds_prepare, parameters=fitted.parameters,
-        parameters_beside=fitted.parameters_beside, resumes=fitted.resumes,
-        peak_memory_bytes=peak_memory(),
-        peak_device_memory_bytes=torch.cuda.max_memory_allocated(device) if on_gpu else None)
+        parameters_beside=fitted.parameters_beside, resumes=fitted.resumes)
 
 
 def _now() -> str:

@@ -67,6 +67,17 @@ def peak_memory() -> int:
     return max([ended * (1 if sys.platform == "darwin" else 1024), *_running_peaks()])
 
 
+def peak_device_memory(device: torch.device) -> int | None:
+    """Most memory (bytes) of tensors this process has held on a GPU; None on another device."""
+    cuda: Any = torch.cuda
+    if device.type != "cuda" or not cuda.is_initialized():
+        return None
+    try:
+        return int(cuda.max_memory_allocated(device))
+    except (RuntimeError, AssertionError, ValueError):  # the driver is gone, or no such device
+        return None
+
+
 def _running_peaks() -> list[int]:
     """Peaks of the children that still run, which `getrusage` leaves out."""
     peaks = []

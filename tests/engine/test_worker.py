@@ -183,6 +183,7 @@ def test_however_a_cell_ends_it_commits_a_record(prepared, capfd, way, status, r
     assert reason in record.outcome.reason
     assert Store.of_cell(folder).read(record.identity.key) == record
     assert record.environment["packages"]["torch"]
+    assert record.cost.peak_memory_bytes > 50e6
     assert "Traceback" in capfd.readouterr().err
     assert events.kinds().count("phase") == phases
 

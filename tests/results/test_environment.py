@@ -15,7 +15,14 @@ import pytest
 import torch
 
 from srbench.results import ask as module
-from srbench.results.environment import ask, environment, git, packages, peak_memory
+from srbench.results.environment import (
+    ask,
+    environment,
+    git,
+    packages,
+    peak_device_memory,
+    peak_memory,
+)
 
 
 @pytest.fixture
@@ -137,3 +144,8 @@ def test_peak_memory_is_that_of_the_largest_process(python, way):
         found = peak_memory()
         child.stdin.close()
     assert before < wanted <= found < wanted + 64 * 2**20
+
+
+def test_there_is_no_peak_of_a_device_that_was_not_used():
+    assert peak_device_memory(torch.device("cpu")) is None
+    assert peak_device_memory(torch.device("cuda:63")) is None
