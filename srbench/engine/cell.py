@@ -85,6 +85,8 @@ def run_cell(folder: Path, emit: EventWriter) -> Record:
         _fill(draft, cell, folder, emit)
     except BaseException as error:  # whatever a plugin raises becomes the cell's status
         status, reason = classify(error)
+        if own_rank() and status is not Status.INTERRUPTED:
+            raise  # rank 0 need not wait for this process: its exit code tells the job
         traceback.print_exc()
         draft.outcome.status, draft.outcome.reason = status, reason
     if own_rank():  # its part was to train; rank 0 leaves the record

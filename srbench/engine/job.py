@@ -158,7 +158,7 @@ class Job:
                 worker.kill()
 
     def _enforce_ranks(self, now: float) -> None:
-        """End all ranks when one ended, or does not answer."""
+        """End all ranks when rank 0 ended, another failed, or one does not answer."""
         silent = [worker for worker in self._workers
                   if worker.fitting and now - worker.seen > self._options.rank_timeout]
         if silent and not self._limit:
@@ -175,6 +175,8 @@ class Job:
         for worker in self._workers:
             if worker.process.poll() is None:
                 running.append(worker)
+            elif worker.rank and worker.process.returncode == 0:
+                continue  # its part was to train; rank 0 goes on and evaluates
             elif self._first is None or (worker.process.returncode != 0
                                          and self._first.process.returncode == 0):
                 self._first = worker
