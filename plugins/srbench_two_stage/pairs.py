@@ -218,8 +218,10 @@ class Pairs:
         with self._training.uncharged():
             for index in range(self._number):
                 with self._training.once() as mine:  # each by itself: nobody waits for long
-                    if mine and not all(store.has(at) for store, at in self._places(index)):
+                    lost = mine and not all(store.has(at) for store, at in self._places(index))
+                    if lost:
                         self._put(index)
+                self._training.give_way(lost)
         if not self._stores:  # what the first process made
             self._open(fresh=False)
         self._complete = True

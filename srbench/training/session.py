@@ -116,6 +116,16 @@ class Session:
             self._save(counts)
         return agreed.going
 
+    def give_way(self, worked: bool) -> None:
+        """Stop in the middle of a step if asked to; see `Training.give_way`."""
+        if not self._ranks.follow(worked) or self._ranks.everywhere(
+                not self.settings.should_stop()):
+            return
+        where = "" if self._open is None else f" within step {self._open.steps + 1} of stage " \
+                                              f"{self._open.name!r}"
+        raise Interrupted(f"stopped{where}",
+                          hint="the same command goes on from the last checkpoint")
+
     def leave(self, counts: Counts) -> None:
         """Finish the stage."""
         self._ledger.close()

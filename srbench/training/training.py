@@ -181,6 +181,24 @@ class Training:
         """Charge nothing for the body: to make again what was charged before and then lost."""
         return self._state.ledger.uncharged()
 
+    def give_way(self, worked: bool = True) -> None:
+        """Let a long piece of work within a step be stopped; ask after each part of it.
+
+        The step is begun again from the last checkpoint, so only what lies in `scratch` outlives
+        this. Of several processes all must ask.
+
+        Parameters
+        ----------
+        worked : bool
+            Whether there was anything to do; the first process says it for all.
+
+        Raises
+        ------
+        Interrupted
+            If the training is asked to stop.
+        """
+        self._session.give_way(worked)
+
     def scratch(self, name: str) -> Path:
         """Return a folder for files the method makes, such as generated pairs.
 

@@ -15,6 +15,7 @@ from srbench.training import Budget
 from srbench.training.scratch import FOLDER
 from srbench_dasr.method import DASR
 from srbench_fssr.method import FSSR
+from srbench_two_stage.pairs import Pairs
 from tests.methods.photographs import Waves
 from tests.two_stage.toy import costs, fit, rows, same, steps_of, weights_of
 
@@ -115,6 +116,22 @@ def test_a_lost_scratch_folder_is_made_again_and_not_charged_twice(name, stop_at
     assert run(name, tmp_path, stop_at) is None
     shutil.rmtree(tmp_path / FOLDER)
     agree(run(name, tmp_path), name)
+
+
+@pytest.mark.parametrize("name", ["tdsr", "dasr"])
+def test_making_lost_pairs_again_can_be_stopped(name, tmp_path, monkeypatch):
+    """Pair by pair: each time it is stopped after one, and none is made twice."""
+    first, pairs, _ = CASES[name][2]
+    assert run(name, tmp_path, first + pairs + 1) is None
+    shutil.rmtree(tmp_path / FOLDER)
+    made: list[int] = []
+    real = Pairs._put
+    monkeypatch.setattr(Pairs, "_put", lambda self, job: made.append(job) or real(self, job))
+    for index in range(pairs):
+        assert run(name, tmp_path, stop_at=1) is None
+        assert made == list(range(index + 1))
+    agree(run(name, tmp_path), name)
+    assert made == list(range(pairs))
 
 
 def tear_log(store: Path) -> None:
@@ -230,8 +247,6 @@ def test_a_store_of_other_photographs_is_refused(tmp_path):
 
 @pytest.mark.parametrize(("stop_at", "again"), [(6, [3, 4]), (8, []), (10, [])])
 def test_pairs_that_are_there_are_not_made_again(stop_at, again, tmp_path, monkeypatch):
-    from srbench_two_stage.pairs import Pairs
-
     assert run("tdsr", tmp_path, stop_at) is None
     made: list = []
     real = Pairs._put
