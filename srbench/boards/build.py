@@ -25,19 +25,24 @@ from srbench.boards.table import make_boards
 from srbench.boards.text import board_data, records_csv
 from srbench.errors import StoreError
 from srbench.files import atomic_write
+from srbench.foreign.paths import plain_file
+from srbench.foreign.text import printable, printable_lines
 from srbench.results.record import Record
-from srbench.results.store import Store
+from srbench.results.store import Invalid, Store
 
 if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
 
 TEMPLATES = Path(__file__).parent / "templates"
+LONGEST = 20_000  # characters of one text in a page
+IMAGE = re.compile(r"data:image/webp;base64,[A-Za-z0-9+/=]*")
 REFERENCES = {"hr": "HR images", "lr": "LR images"}
 
 
 def build_board(records: Sequence[Record], out: Path, *, runs: Path,
-                definitions: Mapping[str, str] | None = None) -> Path:
+                definitions: Mapping[str, str] | None = None,
+                invalid: Sequence[Invalid] = ()) -> Path:
     """Write the pages of all boards the records make, and an index where there are several.
 
     Parameters
@@ -50,6 +55,8 @@ def build_board(records: Sequence[Record], out: Path, *, runs: Path,
         The runs folder the records are from: sample images, logs and plans are looked up there.
     definitions : mapping of str to str, optional
         What each metric measures, by its name; the installed metrics' summaries by default.
+    invalid : sequence of Invalid
+        Records that cannot be used: every page lists them, since they may belong to any.
 
     Returns
     -------
@@ -73,7 +80,7 @@ def build_board(records: Sequence[Record], out: Path, *, runs: Path,
         gallery = make_gallery(board.records, runs / "cells")
         page = render(board, gallery, provenance(board, plan_commands(board, Store(runs))),
                       definitions=words, data=name, log_link=log_linker(runs, out),
-                      index="index.html" if len(boards) > 1 else "")
+                      index="index.html" if len(boards) > 1 else "", invalid=invalid)
         atomic_write(out / f"{name}.html", page.encode())
         atomic_write(out / f"{name}.csv", records_csv(board.records).encode())
         atomic_write(out / f"{name}.json", json.dumps(board_data(board), indent=1,
@@ -86,7 +93,7 @@ def build_board(records: Sequence[Record], out: Path, *, runs: Path,
 
 def render(board: Board, gallery: Gallery | None, source: Provenance, *,
            definitions: Mapping[str, str], data: str = "", index: str = "",
-           log_link: Callable[[str], str] = str) -> str:
+           log_link: Callable[[str], str] = str, invalid: Sequence[Invalid] = ()) -> str:
     """HTML of one board; pure.
 
     Parameters
@@ -101,13 +108,17 @@ def render(board: Board, gallery: Gallery | None, source: Provenance, *,
         File name of the index; empty where there is none.
     log_link : callable
         Log path below the runs folder -> relative link, or "" where it cannot be linked.
+    invalid : sequence of Invalid
+        Records that cannot be used.
     """
     references = [(REFERENCES.get(kind, kind), kind) for kind in dict.fromkeys(
         kind for column in board.final.columns for kind in column.reference)]
     return _environment().get_template("board.html").render(
         board=board, gallery=gallery, source=source, finding=finding(board),
         caution=caution(board), definitions=definitions, references=references, data=data,
-        index=index, log_link=log_link, **_style())
+        index=index, log_link=log_link, **_style(),
+        invalid=[(f"{broken.path.parent.name}/{broken.path.name}", broken.reason)
+                 for broken in invalid])
 
 
 def render_index(boards: Sequence[Board], names: Sequence[str]) -> str:
@@ -146,8 +157,11 @@ def plan_commands(board: Board, store: Store) -> list[str]:
 def log_linker(runs: Path, out: Path) -> Callable[[str], str]:
     """Return the function that turns a path below ``runs`` into a link from ``out``."""
     def link(log: str) -> str:
-        path = runs / log
-        return quote(Path(os.path.relpath(path, out)).as_posix()) if path.is_file() else ""
+        try:
+            path = plain_file(runs, log)
+        except StoreError:  # absent, or not a file of the cell
+            return ""
+        return quote(Path(os.path.relpath(path, out)).as_posix())
 
     return link
 
@@ -172,8 +186,22 @@ def breakable(label: str) -> Markup:
     """HTML of a label whose lines break after brackets and commas, elsewhere only if they must."""
     from markupsafe import Markup
 
-    parts = re.split(r"(?<=,)|(?=\[)", label)
+    parts = re.split(r"(?<=,)|(?=\[)", printable(label))
     return Markup("").join(Markup('<span class="part">{}</span>').format(part) for part in parts)
+
+
+def _fit(value: object) -> object:
+    """What stands in the page for a value: of text, nothing that turns it around, nor all of it."""
+    return value if type(value) is not str else printable_lines(value, most=LONGEST)
+
+
+def _embedded(uri: str) -> Markup:
+    """Address of an image inside the page, whole however long."""
+    from markupsafe import Markup
+
+    if not IMAGE.fullmatch(uri):
+        raise ValueError("an image of the page is not embedded in it")
+    return Markup(uri)
 
 
 def amount(number: float) -> str:
@@ -192,7 +220,7 @@ def amount(number: float) -> str:
 def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True,
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, finalize=_fit,
                               undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"breakable": breakable, "amount": amount}
+    environment.filters |= {"breakable": breakable, "amount": amount, "embedded": _embedded}
     return environment

@@ -88,7 +88,8 @@ def _shown(records: Sequence[Record], cells: Path) -> dict[str, tuple[int, Path]
     shown: dict[str, tuple[int, Path]] = {}
     for record, label in zip(records, shown_labels(records), strict=True):
         folder = cells / record.identity.key / "images"
-        done = record.outcome.status is Status.OK and (folder / "prediction_0.png").is_file()
+        done = (record.outcome.status is Status.OK and not folder.is_symlink()
+                and (folder / "prediction_0.png").is_file())
         if done and record.identity.seed < shown.get(label, (math.inf, folder))[0]:
             shown[label] = record.identity.seed, folder
     return shown

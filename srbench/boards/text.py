@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Sequence
 from typing import Any
 
 from srbench.boards.board import Board, Column, Entry, Row
 from srbench.boards.finding import finding
+from srbench.foreign.text import escaped_latex, inert_cell, printable
 from srbench.results.frame import to_frame
 from srbench.results.record import Record
+from srbench.results.store import Invalid
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+INVALID = "invalid"  # status of a record that cannot be used
+
 LATEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
          "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
          "<": r"\textless{}", ">": r"\textgreater{}", "↓": r"$\downarrow$", "↑": r"$\uparrow$",
          "≈": r"$\approx$", "±": r"$\pm$", "λ": r"$\lambda$"}
 
 
-def records_csv(records: Sequence[Record]) -> str:
+def records_csv(records: Sequence[Record], invalid: Sequence[Invalid] = ()) -> str:
     """One line per cell: the columns of `srbench.results.frame.to_frame`.
 
-    Text that a spreadsheet would run as a formula gets a leading apostrophe.
+    Text that a spreadsheet would run as a formula gets a leading apostrophe. Records that cannot
+    be used follow with the status ``invalid``, their folder's name as key, and the reason.
     """
     frame = to_frame(records)
     for name in frame.columns:
         if frame[name].dtype.kind not in "ifb":
-            frame[name] = frame[name].map(_inert, na_action="ignore")
-    frame.columns = [_inert(name) for name in frame.columns]
+            frame[name] = frame[name].map(inert_cell, na_action="ignore")
+    frame.columns = [inert_cell(name) for name in frame.columns]
     text: str = frame.to_csv(index=False, lineterminator="\n")
-    return text
+    rest = io.StringIO()
+    writer = csv.DictWriter(rest, list(frame.columns), restval="", lineterminator="\n")
+    writer.writerows({"key": inert_cell(broken.path.parent.name), "status": INVALID,
+                      "reason": inert_cell(broken.reason)} for broken in invalid)
+    return text + rest.getvalue()
 
 
 def board_data(board: Board) -> dict[str, Any]:
@@ -60,7 +70,8 @@ def board_latex(board: Board) -> str:
              _line(["Method", *(_latex_header(column) for column in columns)]), r"\midrule"]
     lines += [_latex_row(row, columns) for row in board.final.rows]
     lines += [r"\bottomrule", r"\end{tabular}"]
-    lines.insert(0, " ".join(f"% {board.title}, preset {board.preset}".split()))
+    title = f"{printable(board.title)}, preset {printable(board.preset)}"
+    lines.insert(0, " ".join(f"% {title}".split()))
     return "\n".join(lines) + "\n"
 
 
@@ -87,9 +98,4 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _latex(text: str) -> str:
-    return "".join(LATEX.get(letter, letter) for letter in text)
-
-
-def _inert(text: str) -> str:
-    """Return text that no spreadsheet runs; a carriage return would also end the line for some."""
-    return (f"'{text}" if text.startswith(FORMULA) else text).replace("\r", " ")
+    return escaped_latex(text, LATEX)

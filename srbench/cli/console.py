@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 import click
 
+from srbench.foreign.text import escaped_json, printable, printable_lines
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -44,7 +46,7 @@ def wants_color(choice: Color, environment: Mapping[str, str], *, terminal: bool
 
 @dataclass
 class Output:
-    """The two streams of one invocation.
+    """The two streams of one invocation; nothing that is said through it can steer a terminal.
 
     Parameters
     ----------
@@ -69,18 +71,19 @@ class Output:
 
     def answer(self, text: str = "") -> None:
         """Print a line of the answer, unwrapped."""
-        click.echo(text)
+        click.echo(printable_lines(text))
 
     def heading(self, text: str) -> None:
         """Print a heading of the answer."""
-        click.echo(self._styled(text, sys.stdout, bold=True), color=True)
+        click.echo(self._styled(printable_lines(text), sys.stdout, bold=True), color=True)
 
     def document(self, document: Any) -> None:
         """Print the answer as one JSON document."""
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        click.echo(escaped_json(json.dumps(document, indent=2, ensure_ascii=False)))
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print a table of the answer: fitted to a terminal, plain whole lines elsewhere."""
+        columns, *rows = [[printable(cell) for cell in row] for row in (columns, *rows)]
         if not self._is_terminal(sys.stdout):
             for line in align([columns, *rows]):
                 click.echo(line)
@@ -96,24 +99,25 @@ class Output:
     def note(self, text: str) -> None:
         """Say something beside the answer; not with ``--quiet``."""
         if self.verbosity >= 0:
-            click.echo(text, err=True)
+            click.echo(printable_lines(text), err=True)
 
     def detail(self, text: str) -> None:
         """Say something only ``-v`` asks for."""
         if self.verbosity >= 1:
-            click.echo(text, err=True)
+            click.echo(printable_lines(text), err=True)
 
     def warn(self, text: str) -> None:
         """Print a warning, also with ``--quiet``."""
-        click.echo(self._styled("warning: ", sys.stderr, fg="yellow", bold=True) + text,
-                   err=True, color=True)
+        click.echo(self._styled("warning: ", sys.stderr, fg="yellow", bold=True)
+                   + printable_lines(text), err=True, color=True)
 
     def error(self, message: str, hint: str = "") -> None:
         """Print an error and the command or setting that mends it."""
-        click.echo(self._styled("error: ", sys.stderr, fg="red", bold=True) + message, err=True,
-                   color=True)
+        click.echo(self._styled("error: ", sys.stderr, fg="red", bold=True)
+                   + printable_lines(message), err=True, color=True)
         if hint:
-            click.echo(self._styled("hint: ", sys.stderr, fg="cyan") + hint, err=True, color=True)
+            click.echo(self._styled("hint: ", sys.stderr, fg="cyan") + printable_lines(hint),
+                       err=True, color=True)
 
     def _styled(self, text: str, stream: TextIO, **style: Any) -> str:
         colored = wants_color(self.color, os.environ, terminal=self._is_terminal(stream))

@@ -8,7 +8,8 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from srbench.errors import UnknownName, UsageError
+from srbench.errors import StoreError, UnknownName, UsageError
+from srbench.foreign.paths import read_capped
 
 if TYPE_CHECKING:
     from srbench.plan import Request
@@ -20,7 +21,10 @@ NUMBERS = ("timeout", "rank-timeout", "checkpoint-every", "memory", "gpu-memory"
 COUNTS = ("jobs", "threads", "gpus-per-cell")
 PRESETS = ("quick", "paper", "code")
 PRECISIONS = ("fp32", "bf16")
-SEEDS = re.compile(r"([0-9]+)(?:-([0-9]+))?")
+SEEDS = re.compile(r"([0-9]{1,18})(?:-([0-9]{1,18}))?")
+LISTS = ("methods", "dataset", "plugin", "set", "slurm", "seeds", "metrics")
+LARGEST = 2**20  # bytes of the file of --config
+MOST_SEEDS = 100_000
 WORDS = ("preset", "precision", "device", "budget", "runs", "executor", "address")
 THREADS = {"cpu": 1, "cuda": 4}
 """Threads of a cell by default: the same on every machine, since they decide its last digits."""
@@ -37,16 +41,15 @@ def merge_config(options: dict[str, Any]) -> dict[str, Any]:
         If it holds an unknown key.
     """
     given = {**options, "set": list(options["settings"])}
+    for key in NUMBERS:
+        number = given.get(key.replace("-", "_"))
+        if number is not None and not math.isfinite(number):
+            raise UsageError(f"--{key} {number} is no number of that kind",
+                             hint=f"leave --{key} out, or give a finite number")
     path: Path | None = options["config"]
     if path is None:
         return given
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"cannot read --config {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"--config {path} is not valid TOML: {error}") from error
-    for key, value in document.items():
+    for key, value in _read_toml(path).items():
         if key not in CONFIG_KEYS:
             raise UnknownName(f"option in {path}", key, CONFIG_KEYS)
         _check_kind(path, key, value)
@@ -56,8 +59,33 @@ def merge_config(options: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
+def _read_toml(path: Path) -> dict[str, Any]:
+    """Read the file of ``--config``; a key that occurs twice is an error of TOML."""
+    try:
+        content = read_capped(path.resolve(), LARGEST)
+        return tomllib.loads(content.decode("utf-8"))
+    except StoreError as error:
+        raise UsageError(f"cannot read --config {path}: {error.message}") from error
+    except OSError as error:
+        raise UsageError(f"cannot read --config {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        why = "it nests too deep" if isinstance(error, RecursionError) else error
+        raise UsageError(f"--config {path} is not valid TOML: {why}") from error
+
+
 def _check_kind(path: Path, key: str, value: Any) -> None:
     """Refuse a TOML value that the command line would refuse."""
+    if key == "set" and isinstance(value, dict):
+        for name, table in value.items():
+            if not isinstance(table, dict):
+                raise UsageError(f"{path}: set.{name} = {table!r} must be a table of settings",
+                                 hint=f"[set.{name}] above the settings of {name}")
+    elif key in LISTS:
+        items = value if isinstance(value, list) else [value]
+        whole = (str, int) if key == "seeds" else (str,)
+        if not all(type(item) in whole for item in items):
+            raise UsageError(f"{path}: {key} = {value!r} must be a text in quotes, or several "
+                             "in brackets")
     if key in WORDS and not isinstance(value, str):
         raise UsageError(f"{path}: {key} = {value!r} must be a text in quotes")
     if key in COUNTS and (type(value) is not int or value < 1):
@@ -131,6 +159,8 @@ def parse_seeds(text: str) -> list[int]:
         if not span:
             raise UsageError(f"--seeds {text}: {part.strip()!r} is not a seed",
                              hint="--seeds 0,1,2 or --seeds 0-4")
+        if len(span) + len(seeds) > MOST_SEEDS:
+            raise UsageError(f"--seeds {text}: these are more than {MOST_SEEDS:,}")
         seeds += span
     return list(dict.fromkeys(seeds))
 

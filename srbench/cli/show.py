@@ -11,6 +11,7 @@ import click
 from srbench.cli.console import output
 from srbench.cli.exits import ExitCode
 from srbench.cli.tables import results_tables
+from srbench.foreign.text import printable
 
 if TYPE_CHECKING:
     from srbench.results.record import Record
@@ -26,7 +27,8 @@ Examples:
   srbench show shared/runs --csv > results.csv
 
 Show the results of finished cells: one table for each dataset and preset, the mean over seeds and
-its standard deviation, and what did not finish. RUNS_OR_PLAN is a runs folder or the id of a plan;
+its standard deviation, and what did not finish. A record that cannot be used is left out and
+listed with the reason. RUNS_OR_PLAN is a runs folder or the id of a plan;
 without it, all records in runs/ are shown.
 """)
 @click.argument("runs_or_plan", required=False)
@@ -36,10 +38,11 @@ without it, all records in runs/ are shown.
               help="Only the cells of this plan; 'latest' is the plan written last.")
 @click.option("--json", "form", flag_value="json", default="text", help="One JSON document.")
 @click.option("--csv", "form", flag_value="csv", help="One line per cell.")
+@click.option("--strict", is_flag=True, help="Exit with 3 if a record cannot be used.")
 @click.option("--latex", "form", flag_value="latex", help="Tables for a paper (booktabs).")
 @click.pass_context
 def command(context: click.Context, runs_or_plan: str | None, runs: Path | None,
-            plan_id: str | None, form: Format) -> None:
+            plan_id: str | None, form: Format, strict: bool) -> None:
     """Choose records and show them in one of four forms."""
     from srbench.results.store import Store
 
@@ -50,13 +53,16 @@ def command(context: click.Context, runs_or_plan: str | None, runs: Path | None,
             plan_id = plan_id or runs_or_plan
     store = Store(runs or Path("runs"))
     records, invalid = choose(store, plan_id)
-    for broken in invalid:
-        output().warn(f"{broken.path} is left out: {broken.reason}")
+    if form != "text" or not records:
+        for broken in invalid:
+            output().warn(f"{broken.path} is left out: {broken.reason}")
     if not records:
         output().error(f"no records in {store.runs}" + (f" for {plan_id}" if plan_id else ""),
                        "srbench run --methods ots,wgan-gp --dataset w2-early")
-        context.exit(ExitCode.NOTHING)
+        context.exit(ExitCode.CELLS if strict and invalid else ExitCode.NOTHING)
     show(records, invalid, store.runs, form)
+    if strict and invalid:
+        context.exit(ExitCode.CELLS)
 
 
 def choose(store: Store, plan_id: str | None) -> tuple[list[Record], list[Invalid]]:
@@ -89,10 +95,12 @@ def show(records: Sequence[Record], invalid: Sequence[Invalid], runs: Path,
     from srbench.boards.table import make_boards
     from srbench.boards.text import board_data, board_latex, records_csv
 
+    lines = [printable(f"invalid: {broken.path}: {broken.reason}") for broken in invalid]
     if form == "csv":
-        click.echo(records_csv(records), nl=False)
+        click.echo(records_csv(records, invalid), nl=False)
     elif form == "latex":
-        click.echo("\n".join(map(board_latex, make_boards(records))), nl=False)
+        comments = "".join(f"\n% {line}\n" for line in lines)
+        click.echo("\n".join(map(board_latex, make_boards(records))) + comments, nl=False)
     elif form == "json":
         output().document({
             "boards": [board_data(board) for board in make_boards(records)],
@@ -101,3 +109,5 @@ def show(records: Sequence[Record], invalid: Sequence[Invalid], runs: Path,
     else:
         for part in results_tables(records, runs, width=output().stdout.width):
             output().stdout.print(part)
+        for line in lines:
+            output().stdout.print(line, style="red")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from srbench.foreign.text import printable
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from srbench.results.record import Record
 
 GAP = 2  # blanks between columns
+LONGEST = 500  # characters of one name, reason or note
 COST = ("seeds", "training\ns", "parameters")
 
 
@@ -162,5 +165,5 @@ def _mending(remedy: str) -> str:
 
 
 def _clean(text: str) -> str:
-    """Replace control characters, which could steer the terminal."""
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+    """Text of a record on one line that cannot steer the terminal."""
+    return printable(text, most=LONGEST)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 
 REPLACEMENT = "\ufffd"
@@ -35,9 +36,10 @@ def printable(text: str, *, most: int = LONGEST) -> str:
     return cut(_NOT_SHOWN.sub(lambda found: _shown(found[0]), text[:most + 1]), len(text), most)
 
 
-def printable_lines(text: str) -> str:
-    """Text of several lines, each of them `printable`, none of them cut."""
-    return "\n".join(printable(line, most=len(line)) for line in text.split("\n"))
+def printable_lines(text: str, *, most: int | None = None) -> str:
+    """Text of several lines, each of them `printable`; cut only where ``most`` says so."""
+    kept = text if most is None else cut(text[:most], len(text), most)
+    return "\n".join(printable(line, most=len(line)) for line in kept.split("\n"))
 
 
 def cut(text: str, length: int, most: int) -> str:
@@ -52,9 +54,8 @@ def escaped_json(text: str) -> str:
 
 
 def inert_cell(text: str) -> str:
-    """Text for a cell of a CSV file: no spreadsheet runs it as a formula, no line ends in it."""
-    guarded = f"'{text}" if text.lstrip(" ").startswith(FORMULA) else text
-    return printable(guarded, most=len(guarded))
+    """Text for a cell of a CSV file that no spreadsheet runs as a formula."""
+    return printable_lines(f"'{text}" if text.lstrip(" ").startswith(FORMULA) else text)
 
 
 def escaped_latex(text: str, special: Mapping[str, str]) -> str:
@@ -63,9 +64,9 @@ def escaped_latex(text: str, special: Mapping[str, str]) -> str:
 
 
 def _shown(letter: str) -> str:
-    if letter.isspace():
-        return " "
-    return letter if letter.isprintable() else REPLACEMENT
+    if letter.isprintable() or unicodedata.category(letter) == "Zs":
+        return letter
+    return " " if letter.isspace() else REPLACEMENT
 
 
 def _json_escape(letter: str) -> str:

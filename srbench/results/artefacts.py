@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from srbench.files import sha256, write_atomically
+from srbench.foreign.paths import is_plain_path
 from srbench.results.record import Artefact
 from srbench.results.samples import write_samples
 
@@ -55,11 +57,23 @@ def _palette_table(evaluation: Evaluation) -> pd.DataFrame:
 
 
 def list_artefacts(folder: Path) -> dict[str, Artefact]:
-    """Hash every file beside the record."""
-    found: dict[str, Artefact] = {}
+    """Hash every file beside the record, but no link, and none whose name a record cannot hold."""
+    return {name: Artefact(path=name, sha256=sha256(folder / name),
+                           size=(folder / name).stat().st_size)
+            for name in files_beside(folder) if is_plain_path(name)}
+
+
+def files_beside(folder: Path, *, links: bool = False) -> list[str]:
+    """Relative paths of the files that belong to a record, in order.
+
+    With ``links`` those of links, sockets and the like are listed too, which a record never names.
+    """
+    found = []
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        ours = name not in _NOT_ARTEFACTS and not name.startswith((".", f"{WORK}/"))
-        if ours and path.is_file():
-            found[name] = Artefact(path=name, sha256=sha256(path), size=path.stat().st_size)
+        if name in _NOT_ARTEFACTS or name.startswith((".", f"{WORK}/")):
+            continue
+        mode = path.lstat().st_mode
+        if stat.S_ISREG(mode) or (links and not stat.S_ISDIR(mode)):
+            found.append(name)
     return found

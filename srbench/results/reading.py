@@ -10,8 +10,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from srbench.errors import StoreError
+from srbench.foreign.paths import read_capped
+from srbench.foreign.strict_json import parse
 from srbench.results.record import SCHEMA_VERSION, Record
 
+LARGEST = 16 * 2**20  # bytes of a record or plan; a usual record has some thousands
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
 
 MIGRATIONS: Mapping[int, Migration] = {}
@@ -63,14 +66,20 @@ def migrate(data: dict[str, Any], *, target: int = SCHEMA_VERSION,
     return data
 
 
-def json_object(path: Path) -> dict[str, Any]:
-    """Read a file that holds one JSON object; raises `StoreError` where it does not."""
+def json_object(path: Path, *, constants: bool = False) -> dict[str, Any]:
+    """Read a file that holds one JSON object; raises `StoreError` where it does not.
+
+    At most `LARGEST` bytes of a regular file that is no link are read. NaN and infinity are only
+    accepted with ``constants``, a key that occurs twice never.
+    """
     hint = f"delete {path} and run again"
     try:
-        data = json.loads(path.read_bytes())
+        data = parse(read_capped(path, LARGEST), constants=constants)
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror}", hint=hint) from error
-    except (ValueError, RecursionError) as error:
+    except StoreError as error:
+        raise StoreError(error.message, hint=hint) from error
+    except ValueError as error:
         raise StoreError(f"{path.name} is not JSON: {error}", hint=hint) from error
     if not isinstance(data, dict):
         raise StoreError(f"{path.name} is not a JSON object", hint=hint)

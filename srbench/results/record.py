@@ -7,11 +7,14 @@ ISO 8601.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from srbench.foreign.paths import plain_path
 
 SCHEMA_VERSION: Final = 1
+PlainPath = Annotated[str, AfterValidator(plain_path)]
 
 
 class Status(StrEnum):
@@ -76,7 +79,7 @@ class Outcome(Part):
     status: Status
     reason: str = ""
     exit_detail: str = Field("", description="exit code or signal of the cell's process")
-    log: str = Field("log.txt", description="path of the log beside the record")
+    log: PlainPath = Field("log.txt", description="path of the log beside the record")
     log_tail: list[str] = Field(default_factory=list,
                                 description="last lines of the log where not ok")
     flags: list[str] = Field(default_factory=list, description="e.g. nan, saturation, colour-cast")
@@ -142,7 +145,7 @@ class Cost(Part):
 class Artefact(Part):
     """A file beside the record."""
 
-    path: str
+    path: PlainPath
     sha256: str
     size: int
 

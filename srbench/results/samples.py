@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,13 +12,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from srbench.errors import StoreError
 from srbench.files import atomic_write
+from srbench.foreign.paths import read_capped
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
 KINDS = ("lr", "prediction", "hr")
+PNG = b"\x89PNG\r\n\x1a\n"
+LARGEST = 64 * 2**20  # bytes of an image file
+MOST_PIXELS = 2**24
 
 
 def write_samples(folder: Path, samples: Mapping[str, Tensor | NDArray[Any]]) -> list[Path]:
@@ -61,11 +68,25 @@ def to_bytes(batch: Tensor | NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def open_rgb(path: Path) -> Image:
-    """Read an image file as RGB; raises OSError where that fails."""
+    """Read a sample image of anybody's; raises OSError where that fails.
+
+    Only what `write_samples` writes is read, PNG of 8-bit RGB, of at most `MOST_PIXELS`, which the
+    header tells before anything is decoded; a link is not followed.
+    """
     from PIL import Image
 
-    with Image.open(path) as image:
-        return image.convert("RGB")
+    try:
+        content = read_capped(path, LARGEST)
+        header = struct.unpack_from(">IIBB", content, 16) if len(content) > 32 else (0, 0, 0, 0)
+        if content[:8] != PNG or header[2:] != (8, 2):
+            raise OSError(f"{path.name} is no PNG of 8-bit RGB")
+        if not 0 < header[0] * header[1] <= MOST_PIXELS:
+            raise OSError(f"{path.name} claims {header[0]} x {header[1]} pixels")
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
+            image.load()
+            return image.convert("RGB")
+    except (StoreError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
+        raise OSError(str(error)) from error
 
 
 def _image(pixels: NDArray[np.uint8]) -> Image:

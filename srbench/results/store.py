@@ -96,7 +96,10 @@ class Store:
         if not path.is_file():
             return None
         try:
-            return load(path)
+            record = load(path)
+            if record.identity.key != key:
+                raise StoreError(_not_its_folder(record))
+            return record
         except NewerSchema:
             raise
         except StoreError as error:
@@ -116,7 +119,7 @@ class Store:
             if record.identity.key == path.parent.name:
                 good.append(record)
             else:
-                bad.append(Invalid(path, f"its key {record.identity.key} is not its folder's name"))
+                bad.append(Invalid(path, _not_its_folder(record)))
         return good, bad
 
     def write_plan(self, plan_id: str, plan: Mapping[str, Any]) -> Path:
@@ -175,6 +178,10 @@ def _finite_metric(metric: MetricValue) -> MetricValue:
 
 def _is_finite(number: float | None) -> bool:
     return number is None or math.isfinite(number)
+
+
+def _not_its_folder(record: Record) -> str:
+    return f"its key {record.identity.key} is not its folder's name"
 
 
 def _write(path: Path, data: bytes, *, durable: bool = True) -> None:
