@@ -24,7 +24,8 @@ MAY_IMPORT = {
     "spec": {"errors"},
     "atomic": {"errors"},
     "download": {"atomic", "errors", "files"},
-    "files": {"atomic", "download", "errors"},
+    "paths": set(),
+    "files": {"atomic", "download", "errors", "paths"},
     "imagestore": {"atomic", "errors"},
     "api": {"errors"},
     "foreign": {"errors", "files"},
@@ -38,10 +39,11 @@ MAY_IMPORT = {
     "results": {"atomic", "errors", "files", "foreign"},
     "boards": {"atomic", "errors", "files", "foreign", "registry", "results"},
     "plan": {"engine.identity", "errors", "registry", "results.record", "spec"},
-    "engine": {"errors", "evaluation", "files", "plan", "registry", "results", "training"},
+    "engine": {"atomic", "errors", "evaluation", "files", "paths", "plan", "registry", "results",
+               "training"},
 }
 PUBLIC_MODULES = {"srbench", "srbench.errors", "srbench.files", "srbench.imagestore",
-                  "srbench.networks",
+                  "srbench.networks", "srbench.paths",
                   "srbench.training", "srbench.evaluation.transport", "srbench.evaluation.moments"}
 
 

@@ -11,7 +11,7 @@ from srbench import weights
 from srbench.backbones import BACKBONES, store
 from srbench.cli import main
 from srbench.cli.prefetch import fetch_required, required
-from srbench.engine.executors import local
+from srbench.engine import scheduler
 from srbench.errors import DownloadError, UnknownName
 from srbench.registry.catalog import discover
 
@@ -80,7 +80,7 @@ def __getattr__(name):
 '''
 
 
-class Executor(local.LocalExecutor):
+class Nothing(scheduler.Scheduler):
     """Takes the cells and runs none of them."""
 
     def run(self, cells):
@@ -103,7 +103,7 @@ def run(plugin, tmp_path, monkeypatch, capsys):
     """Run the command as far as its first cell; returns (exit code, what happened, stderr)."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SRBENCH_OFFLINE", "0")
-    monkeypatch.setattr(local, "LocalExecutor", Executor)
+    monkeypatch.setattr(scheduler, "Scheduler", Nothing)
     monkeypatch.setattr(weights, "fetch", lambda names, **_: SAID.append(("fetch", list(names))))
 
     def call(methods, *words):

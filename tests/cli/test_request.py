@@ -86,7 +86,10 @@ def test_a_set_table_cannot_hold_lists(tmp_path):
     ("jobs = 0", UsageError, "jobs = 0 must be a whole number of at least 1"),
     ("jobs = -1", UsageError, "jobs = -1"), ("jobs = 'two'", UsageError, "jobs = 'two'"),
     ("jobs = 1.5", UsageError, "jobs = 1.5"), ("threads = true", UsageError, "threads = True"),
-    ("timeout = 0", UsageError, "number of seconds above 0"),
+    ("timeout = 0", UsageError, "timeout = 0 must be a number above 0"),
+    ("memory = inf", UsageError, "memory = inf must be a number above 0"),
+    ("gpus-per-cell = 0", UsageError, "gpus-per-cell = 0 must be a whole number of at least 1"),
+    ("executor = 1", UsageError, "executor = 1 must be a text in quotes"),
     ("timeout = nan", UsageError, "timeout = nan"), ("timeout = '9'", UsageError, "timeout = '9'"),
     ("preset = 1", UsageError, "preset = 1 must be a text in quotes"),
     ("budget = 600", UsageError, "budget = 600"), ("runs = 5", UsageError, "runs = 5"),
@@ -110,14 +113,15 @@ def test_defaults_of_a_request():
     request = make_request(FULL)
     assert (request.preset, request.precision, request.seeds) == ("quick", "fp32", [0])
     assert (request.budget, request.metrics, request.settings) == ("", [], {})
-    assert request.threads == os.cpu_count()
+    assert (request.ranks, request.memory_gib, request.gpu_memory_gib) == (1, 0, 0)
+    assert request.checkpoint_seconds == 60
 
 
-@pytest.mark.parametrize(("cores", "jobs", "threads"), [(8, 2, 4), (8, 3, 2), (2, 4, 1),
-                                                       (None, 1, 1)])
-def test_cores_are_shared_by_jobs(monkeypatch, cores, jobs, threads):
+@pytest.mark.parametrize(("cores", "jobs"), [(8, 2), (2, 4), (None, None)])
+def test_threads_depend_neither_on_the_machine_nor_on_what_runs_beside(monkeypatch, cores, jobs):
+    """They decide the last digits of a cell, so they are part of what it is."""
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
-    assert make_request({**FULL, "jobs": jobs}).threads == threads
+    assert make_request({**FULL, "jobs": jobs}).threads == 1
     assert make_request({**FULL, "jobs": jobs, "threads": 5}).threads == 5
 
 
