@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from srbench.engine.sources import Import, Source, digest_bytes, read_python
+from srbench.engine.sources import Import, Source, read_source
 from srbench.engine.units import Finder, Unit
 from srbench.errors import PluginError
 
@@ -35,6 +35,9 @@ NEUTRAL = {
     "srbench.files": "fetches files and checks the hashes that plugins and weights name",
     "srbench.download": "fetches files",
     "srbench.paths": "says where files are; what is in them counts",
+    "srbench.foreign.paths": "says where files are; what is in them counts",
+    "srbench.foreign.strict_json": "reads records",
+    "srbench.foreign.text": "messages",
     "srbench.plan": "what it decides is in the key already",
     "srbench.spec.*": "what it decides is in the key already",
     "srbench.registry.*": "finds plugins, whose code counts by itself",
@@ -134,9 +137,7 @@ class Closure:
 
     def _source(self, path: Path) -> Source:
         if path not in self._sources:
-            content = path.read_bytes()
-            self._sources[path] = (read_python(content) if path.suffix == ".py"
-                                   else Source(digest_bytes(content)))
+            self._sources[path] = read_source(path)
         return self._sources[path]
 
     def _follow(self, unit: Unit) -> list[Unit]:

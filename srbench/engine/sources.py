@@ -6,6 +6,9 @@ import ast
 import hashlib
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
+
+from srbench.errors import PluginError
 
 # `kind` is the u of u"text"; contexts (Load, Store) follow from where a name stands.
 SILENT_FIELDS = frozenset({"kind", "ctx", "type_comment", "type_ignores"})
@@ -49,9 +52,29 @@ class Source:
     dynamic: bool = False
 
 
-def digest_bytes(content: bytes) -> str:
-    """SHA-256 of bytes, 32 hex digits (128 bits name a file well enough)."""
-    return hashlib.sha256(content).hexdigest()[:32]
+DIGITS = 32  # 128 bits of SHA-256 name a file well enough
+
+
+def read_source(path: Path) -> Source:
+    """What counts of a file.
+
+    Raises
+    ------
+    PluginError
+        If it cannot be read.
+    """
+    try:
+        if path.suffix == ".py":
+            return read_python(path.read_bytes())
+        with path.open("rb") as file:  # data may be large
+            return Source(hashlib.file_digest(file, "sha256").hexdigest()[:DIGITS])
+    except OSError as error:
+        raise PluginError(f"cannot read {path}: {error.strerror}",
+                          hint="every file of a plugin's package counts") from error
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:DIGITS]
 
 
 @lru_cache(maxsize=4096)
@@ -66,9 +89,9 @@ def read_python(content: bytes) -> Source:
         tree = ast.parse(content)
         _write(tree, words)
     except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last: nested too deep
-        return Source(digest_bytes(content))
+        return Source(_digest(content))
     _look(tree, found)
-    return Source(digest_bytes("\0".join(words).encode()),
+    return Source(_digest("\0".join(words).encode()),
                   tuple(dict.fromkeys(found.imports)), found.lazy, frozenset(found.attributes),
                   found.dynamic)
 

@@ -51,17 +51,29 @@ class Unit:
             module = shown.removesuffix(".py").replace("/", ".")
             yield shown, self.path, module if self.path.suffix == ".py" else ""
             return
-        for path in sorted(self.path.rglob("*")):
+        for path in sorted(_walk(self.path)):
             inside = path.relative_to(self.path)
-            if _counts(inside) and path.is_file():
-                module = ".".join([self.name, *inside.with_suffix("").parts])
-                yield f"{base}/{inside.as_posix()}", path, module if path.suffix == ".py" else ""
+            module = ".".join([self.name, *inside.with_suffix("").parts])
+            yield f"{base}/{inside.as_posix()}", path, module if path.suffix == ".py" else ""
 
 
-def _counts(inside: Path) -> bool:
-    """Whether a file of a package may decide a number."""
-    hidden = any(part.startswith(".") or part in LEFT_OUT_NAMES for part in inside.parts)
-    return not hidden and inside.suffix not in LEFT_OUT_SUFFIXES
+def _walk(folder: Path) -> Iterator[Path]:
+    """Files of a package that may decide a number, also behind links to folders."""
+    seen: set[str] = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = str(Path(place).resolve())
+        # A link to a folder above would lead in circles.
+        folders[:] = [] if real in seen else [name for name in folders if _counts(name)]
+        if real not in seen:
+            yield from (path for name in names if _counts(name)
+                        and (path := Path(place, name)).is_file())
+        seen.add(real)
+
+
+def _counts(name: str) -> bool:
+    """Whether a file or folder of a package may decide a number."""
+    return not (name.startswith(".") or name in LEFT_OUT_NAMES
+                or Path(name).suffix in LEFT_OUT_SUFFIXES)
 
 
 class Finder:

@@ -122,6 +122,31 @@ def test_a_data_file_counts_by_its_bytes(folder):
     assert {name for name in after if after[name] != before[name]} == {"plug_b/table.bin"}
 
 
+def test_links_to_folders_count_and_may_lead_in_circles(folder, tmp_path):
+    write(tmp_path, {"common/part.py": "", "common/data.txt": ""})
+    write(folder, {"plug_l/__init__.py": "", "plug_l/sub/x.py": ""})
+    (folder / "plug_l/common").symlink_to(tmp_path / "common")
+    (folder / "plug_l/sub/loop").symlink_to(folder / "plug_l")
+    assert outside("plug_l:C") == {"plug_l/__init__.py", "plug_l/sub/x.py", "plug_l/common/part.py",
+                                   "plug_l/common/data.txt"}
+
+
+def test_a_file_that_cannot_be_read_is_named(folder, monkeypatch):
+    write(folder, {"plug_u/__init__.py": "", "plug_u/data.bin": ""})
+
+    really = Path.open
+
+    def refuse(path, *mode, **options):
+        if path.suffix == ".bin":
+            raise PermissionError(13, "Permission denied")
+        return really(path, *mode, **options)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    closure = Closure()
+    with pytest.raises(PluginError, match=r"cannot read .*data\.bin: Permission denied"):
+        closure.digests(closure.reach(["plug_u:C"]).units)
+
+
 def test_helpers_are_followed_through_each_other_and_in_circles(folder):
     write(folder, {"plug_c.py": "def f():\n    import helper_one\n",
                    "helper_one.py": "from helper_pack import constants\nimport plug_c\n",
