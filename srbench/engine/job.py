@@ -188,8 +188,9 @@ class Job:
             while self._take(None):
                 pass
         for worker in self._workers:
-            while worker.events():
-                pass
+            while events := worker.events():
+                for event in events:
+                    self._tell(worker, event)
         self._log.close()
 
     def _conclude(self) -> JobExit:
