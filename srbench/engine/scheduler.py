@@ -68,6 +68,7 @@ class Waiting:
     """A cell that is to run."""
 
     cell: Cell
+    folder: Path | None = None
     not_before: float = 0.0
     alone: bool = False
     losses: int = 0
@@ -175,7 +176,7 @@ class Scheduler:
         for waiting in list(self._waiting):
             if waiting.not_before > time.monotonic():
                 continue
-            folder = describe(waiting.cell, self._store)
+            folder = waiting.folder = waiting.folder or describe(waiting.cell, self._store)
             waiting.seen = Stamp.of(folder)
             handle = self._executor.submit(
                 waiting.cell, self._options.command(folder, self._executor.name),
@@ -198,14 +199,20 @@ class Scheduler:
                     self._on_event(running.cell, {"event": "stopping"})
 
     def _give_up_waiting(self) -> None:
-        """Record what was not started; a record of an earlier run says more and stays."""
+        """Record what was not started; a record of an earlier run says more and stays.
+
+        What another run works on is left to that run.
+        """
         for waiting in [*self._waiting, *self._elsewhere]:
             record = self._store.read(waiting.cell.key)
             if record is None:
-                describe(waiting.cell, self._store, durable=False)
-                record = bare_record(waiting.cell, Status.INTERRUPTED,
-                                     "not started: the run was interrupted")
-                self._store.commit(record, durable=False)
+                elsewhere = is_locked(self._store.cell_folder(waiting.cell.key))
+                record = bare_record(
+                    waiting.cell, Status.INTERRUPTED, "another run is working on it" if elsewhere
+                    else "not started: the run was interrupted")
+                if not elsewhere:
+                    describe(waiting.cell, self._store, durable=False)
+                    self._store.commit(record, durable=False)
             self._finish(waiting.cell, record)
         self._waiting.clear()
         self._elsewhere.clear()
@@ -282,6 +289,7 @@ class Scheduler:
                 and record.outcome.status is not Status.INTERRUPTED):
             self._finish(waiting.cell, record)
         else:
+            waiting.folder = None  # described anew: that run wrote it last
             self._waiting.append(waiting)
 
 
