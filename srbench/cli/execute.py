@@ -89,6 +89,20 @@ def say_plan(cells: Sequence[Cell], done: Mapping[str, Record], request: Request
             console.print(f"\nNOTE  {notice}\n", style="bold yellow", markup=False, highlight=False)
 
 
+def refuse_impossible(cells: Sequence[Cell], given: Mapping[str, Any]) -> None:
+    """Refuse cells that this machine could never run, before anything is written or started.
+
+    Raises
+    ------
+    UsageError
+        If one wants more GPUs than there are.
+    """
+    from srbench.engine.executors.machine import Machine
+
+    if (given.get("executor") or "local") == "local":
+        Machine.here().check(cells)
+
+
 def execute(cells: Sequence[Cell], done: Mapping[str, Record], store: Store, plan_id: str,
             given: Mapping[str, Any], catalog: Catalog) -> None:
     """Run what is not done, show the whole plan, build its page; exits with the run's code."""

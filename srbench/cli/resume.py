@@ -36,7 +36,7 @@ taken. Options change how the cells run, never what they are.
 @how_to_run
 def command(plan: str | None, *, retry_failed: bool, **options: Any) -> None:
     """Plan the stored request again and run what is left of it."""
-    from srbench.cli.execute import execute, say_plan
+    from srbench.cli.execute import execute, refuse_impossible, say_plan
     from srbench.cli.request import make_request
     from srbench.errors import UsageError
     from srbench.plan import make_plan
@@ -66,6 +66,7 @@ def command(plan: str | None, *, retry_failed: bool, **options: Any) -> None:
                                 "names": [cell.name for cell in cells]})
     done = ended(store, cells, retry_failed=retry_failed)
     say_plan(cells, done, request, catalog)
+    refuse_impossible([cell for cell in cells if cell.key not in done], given)
     execute(cells, done, store, plan, given, catalog)
 
 

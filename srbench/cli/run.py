@@ -94,6 +94,7 @@ def command(**options: Any) -> None:
         forget_training,
         new_plan_id,
         plan_document,
+        refuse_impossible,
         say_plan,
     )
     from srbench.plan import make_plan
@@ -110,6 +111,7 @@ def command(**options: Any) -> None:
     say_plan(cells, done, request, catalog)
     if options["dry_run"]:
         return
+    refuse_impossible([cell for cell in cells if cell.key not in done], given)
     if options["rerun"]:
         forget_training(store, before)
     store.write_plan(plan_id, plan_document(plan_id, cells, given))

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from srbench.engine.executors.gpus import VARIABLE
 from srbench.engine.executors.machine import Machine, Packing, Place
 from srbench.engine.processes import MARK, adopt_orphans, kill_descendants
 from srbench.plan import Cell
@@ -55,8 +56,10 @@ class LocalExecutor:
             return None
         mark = secrets.token_hex(8)
         environment = {**os.environ, MARK: mark}
-        if place.gpus:
-            environment["CUDA_VISIBLE_DEVICES"] = ",".join(place.gpus)
+        if place.gpus and ":" not in cell.device:  # one that names its GPU finds it among all
+            if VARIABLE not in environment:  # then the names are the driver's numbers
+                environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
+            environment[VARIABLE] = ",".join(place.gpus)
         process = subprocess.Popen([*command, "--parent", str(os.getpid())],
                                    stdin=subprocess.DEVNULL, env=environment,
                                    stdout=subprocess.DEVNULL, start_new_session=True)

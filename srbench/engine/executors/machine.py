@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import psutil
 
 from srbench.engine.executors.gpus import visible_gpus
+from srbench.errors import UsageError
 
 if TYPE_CHECKING:
     from srbench.plan import Cell
@@ -41,6 +42,31 @@ class Machine:
     def here(cls) -> Machine:
         """Look at this machine."""
         return cls(cores(), SHARE * psutil.virtual_memory().available / 2**30, visible_gpus())
+
+    def gpus_for(self, cell: Cell) -> list[str]:
+        """GPUs a cell may run on: the one its device names, or all."""
+        names, number = list(self.gpus), cell.device.partition(":")[2]
+        return names[int(number):int(number) + 1] if number else names
+
+    def check(self, cells: Iterable[Cell]) -> None:
+        """Refuse cells that would wait for ever.
+
+        Raises
+        ------
+        UsageError
+            If one wants more GPUs than there are.
+        """
+        for cell in cells:
+            if not cell.device.startswith("cuda"):
+                continue
+            there = len(self.gpus_for(cell))
+            if cell.ranks > there:
+                raise UsageError(
+                    f"{cell.name} wants {cell.ranks} GPU{'s' * (cell.ranks > 1)} of device "
+                    f"{cell.device}, of which this machine has {there}",
+                    hint=f"--gpus-per-cell {there}" if there else
+                    "--device cpu; where nvidia-smi is missing, name the GPUs in "
+                    "CUDA_VISIBLE_DEVICES")
 
 
 def cores() -> int:
@@ -85,7 +111,7 @@ class Packing:
 
         Raises
         ------
-        ValueError
+        UsageError
             If it wants more GPUs than there are.
         """
         if self._jobs is not None and len(self.places) >= self._jobs:
@@ -111,9 +137,7 @@ class Packing:
 
     def _gpus(self, cell: Cell, *, whole: bool, avoid: tuple[str, ...]) -> tuple[str, ...] | None:
         """GPUs for a cell, those it did not run on before first, then the emptiest."""
-        if cell.ranks > len(self._machine.gpus):
-            raise ValueError(f"{cell.name} wants {cell.ranks} GPUs, this machine has "
-                             f"{len(self._machine.gpus)}")
+        self._machine.check([cell])
         taken: Counter[str] = Counter()
         closed = set()
         for place in self.places:
@@ -122,7 +146,8 @@ class Packing:
                 if place.whole_gpus:
                     closed.add(gpu)
         free = {gpu: memory - sum(place.gpu_gib for place in self.places if gpu in place.gpus)
-                for gpu, memory in self._machine.gpus.items() if gpu not in closed}
+                for gpu, memory in self._machine.gpus.items()
+                if gpu not in closed and gpu in self._machine.gpus_for(cell)}
         fitting = [gpu for gpu in free if (taken[gpu] == 0 if whole else
                                            free[gpu] >= cell.gpu_memory_gib or taken[gpu] == 0)]
         fitting.sort(key=lambda gpu: (gpu in avoid, -free[gpu]))
