@@ -25,7 +25,8 @@ def write(path: Path, *parts: bytes, **sizes: int) -> bytes:
 
 
 def test_a_short_log_is_kept_as_it_is(tmp_path):
-    assert write(tmp_path / "log.txt", b"one\n", b"", b"two\n", b"\xff\x00") == b"one\ntwo\n\xff\x00"
+    kept = write(tmp_path / "log.txt", b"one\n", b"", b"two\n", b"\xff\x00")
+    assert kept == b"one\ntwo\n\xff\x00"
 
 
 def test_a_cell_that_says_nothing_has_an_empty_log(tmp_path):

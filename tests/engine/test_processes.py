@@ -108,7 +108,8 @@ def keeper(tmp_path: Path, *, adopt: bool = True, mark: str = "") -> tuple[int, 
     """How many a keeper killed, how its other child fares, and the number of the one that hid."""
     noted = tmp_path / "grandchild"
     done = subprocess.run(
-        [sys.executable, "-c", KEEPER.format(adopt=adopt), str(noted), HIDE, mark], text=True, stdout=subprocess.PIPE, timeout=60, check=True)
+        [sys.executable, "-c", KEEPER.format(adopt=adopt), str(noted), HIDE, mark], text=True,
+        stdout=subprocess.PIPE, timeout=60, check=True)
     number, fate = done.stdout.split()
     return int(number), fate, int(noted.read_text())
 
