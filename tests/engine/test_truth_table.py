@@ -19,6 +19,8 @@ import pytest
 
 from tests.engine.truth_lab import Lab
 
+pytestmark = pytest.mark.timeout(900)  # the first line waits for the whole table
+
 METHODS, METRICS = "truth[lr=0.1,steps=3],single", "truth-score,l2-uvp"
 Change = Callable[[Lab], dict[str, Any] | None]
 
