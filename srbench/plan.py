@@ -186,7 +186,7 @@ class _Planner:
             "plugins": [str(path) for path in catalog.extra],
             "checkpoint_seconds": request.checkpoint_seconds,
             "validations": request.validations, "cwd": str(Path.cwd()), "ranks": request.ranks,
-            "memory_gib": request.memory_gib, "gpu_memory_gib": request.gpu_memory_gib}
+            "gpu_memory_gib": request.gpu_memory_gib}
         self._named: dict[str, Any] = {
             "plan": plan_id, "preset": request.preset, "precision": request.precision,
             "threads": request.threads}
@@ -228,12 +228,17 @@ class _Planner:
                     label=label(spec.name, spec.given), method_given=dict(spec.given),
                     method_params=params)
                 first = Cell(identity=identity, origin=_origin(method, opened, code), parts=parts,
-                             code=code.files, **self._common)
+                             code=code.files, memory_gib=self._memory(method), **self._common)
                 yield first
                 continue
             # The other seeds share what was validated for the first: plans may be long.
             identity = first.identity.model_copy(update={"key": key, "seed": seed})
             yield first.model_copy(update={"identity": identity, "parts": parts})
+
+    def _memory(self, method: Entry) -> float:
+        """Memory to pack a cell by: the user's word, else the plugin's."""
+        says: Mapping[str, float] = method.info.memory_gib
+        return self._request.memory_gib or says.get(self._request.preset, 0.0)
 
     def _code(self, method: Entry, dataset: Entry) -> Code:
         pair = _plugin(method), _plugin(dataset)

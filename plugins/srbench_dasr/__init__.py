@@ -22,6 +22,7 @@ def srbench_methods() -> list[MethodInfo]:
             name="dasr",
             summary="Learns a degradation (DSN), then weighs its pairs by their distance to P.",
             load="srbench_dasr.method:DASR",
+            memory_gib={"paper": 5.0, "code": 5.0},  # measured: docs/benchmarks.md
             paper="arXiv 2004.01178",
             url="https://github.com/ShuhangGu/DASR",
             citation=CITATION,

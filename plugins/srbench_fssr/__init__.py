@@ -21,6 +21,7 @@ def srbench_methods() -> list[MethodInfo]:
             name="fssr",
             summary="Learns a degradation (DSGAN), then super-resolution on the pairs it makes.",
             load="srbench_fssr.method:FSSR",
+            memory_gib={"paper": 6.5, "code": 6.5},  # measured: docs/benchmarks.md
             paper="arXiv 1911.07850; winner of the AIM 2019 real-world challenge",
             url="https://github.com/ManuelFritsche/real-world-sr",
             citation=CITATION,

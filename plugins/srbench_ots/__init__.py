@@ -22,6 +22,7 @@ def srbench_methods() -> list[MethodInfo]:
             name="ots",
             summary="Optimal transport solver: an unbiased transport map by a minimax game.",
             load="srbench_ots.method:OTS",
+            memory_gib={"paper": 4.5, "code": 4.5},  # measured: docs/benchmarks.md
             paper="arXiv 2202.01116, Algorithm 1",
             url="https://github.com/milenagazdieva/OT-Super-Resolution",
             citation=CITATION,

@@ -64,9 +64,13 @@ class MethodInfo(PluginInfo):
     sweep : mapping of str to sequence
         What the bare name expands to, e.g. ``{"lambda": (0, 0.1, 1)}``; a user's own value for the
         key replaces it.
+    memory_gib : mapping of str to float
+        Memory a cell takes at most, by preset: what cells are packed by on a machine (1 GiB where
+        nothing is said). Users can say otherwise with ``--memory``.
     """
 
     sweep: Mapping[str, Sequence[object]] = field(default_factory=dict)
+    memory_gib: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

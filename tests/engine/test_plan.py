@@ -247,3 +247,13 @@ def test_an_implementation_that_is_not_there_is_named(catalog):
     catalog.methods["toy-shift"] = replace(entry, info=replace(entry.info, load="absent_xyz:Thing"))
     with pytest.raises(PluginError, match="absent_xyz"):
         plan(catalog)
+
+
+def test_memory_to_pack_a_cell_by_is_the_users_word_else_the_plugins(catalog):
+    entry = catalog.methods["toy-shift"]
+    info = replace(entry.info, memory_gib={"quick": 1.5, "paper": 7.0})
+    catalog.methods["toy-shift"] = replace(entry, info=info)
+    silent, = plan(catalog)
+    told, = plan(catalog, memory_gib=3.0)
+    assert (silent.memory_gib, told.memory_gib) == (1.5, 3.0)
+    assert silent.key == told.key
