@@ -22,9 +22,9 @@ PLUGIN = TESTS / "hostile_plugin.py"
 SHAPES = ("mapped shape (8, 3, 16, 16) to (8, 3, 16, 15), but the HR images have shape "
           "(8, 3, 16, 16)")
 
+Table = dict[str, tuple[str, tuple[str, ...]]]
 # Status, and words of the reason, the flags and the notes.
-TABLE: dict[str, tuple[str, tuple[str, ...]]] = {
-    "good": ("ok", ()),
+THAT_END: Table = {
     "early": ("ok", ("identity-map",)),  # what learns nothing is a method too: bicubic
     "raises-in-fit": ("failed", ("RuntimeError: the hostile fit gives up",)),
     "raises-in-forward": ("failed", ("ZeroDivisionError: the hostile forward gives up",)),
@@ -37,6 +37,9 @@ TABLE: dict[str, tuple[str, tuple[str, ...]]] = {
     "aborts-without-memory": ("oom", ("killed by SIGABRT: what():  std::bad_alloc",)),
     "gpu-out-of-memory": ("oom", ("OutOfMemoryError: CUDA out of memory",)),
     "out-of-memory": ("oom", ("MemoryError",)),
+}
+THAT_WORK: Table = {
+    "good": ("ok", ()),
     "leaves-a-daemon": ("ok", ("kept as work/: daemon",)),
     "gives-inf": ("diverged", ("output is not finite on test image 0 and 39 more", "nan")),
     "gives-nan-in-one": ("diverged", ("output is not finite on test image 17", "nan")),
@@ -79,10 +82,24 @@ def methods(*ways: str) -> str:
     return ",".join(f"hostile-{way}" for way in ways)
 
 
-def wrong_rows(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def run_table(table: Table, folder: Path) -> dict[str, dict[str, Any]]:
+    """Run its methods and compare; the records by method."""
+    done = run("--methods", methods(*table), "-j", "2", cwd=folder)
+    assert done.returncode == 3, done.stderr
+    found = records(folder)
+    assert found.keys() == table.keys()
+    assert wrong_rows(table, found) == {}
+    for way, record in found.items():  # no number of a bad output in the record
+        value = record["values"]["final"].get("psnr", {}).get("value")
+        assert (value is not None) == (record["outcome"]["status"] == "ok"), way
+    assert [path.name for path in folder.iterdir()] == ["runs"]  # the user's own folder
+    return found
+
+
+def wrong_rows(table: Table, found: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """What differs from the table, by method."""
     wrong = {}
-    for way, (status, words) in TABLE.items():
+    for way, (status, words) in table.items():
         outcome = found[way]["outcome"]
         told = [outcome["reason"], *outcome["flags"], *outcome["notes"]]
         if outcome["status"] != status or not all(any(word in text for text in told)
@@ -91,31 +108,23 @@ def wrong_rows(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return wrong
 
 
-def test_every_way_to_misbehave_has_its_status_and_reason(tmp_path):
-    done = run("--methods", methods(*TABLE), "-j", "2", cwd=tmp_path)
-    assert done.returncode == 3, done.stderr
-    found = records(tmp_path)
-    assert found.keys() == TABLE.keys()
-    assert wrong_rows(found) == {}
+def test_every_way_to_end_has_its_status_and_reason(tmp_path):
+    run_table(THAT_END, tmp_path)
 
-    # Nothing of a cell reached the user's folder, and no number of a bad output the record.
-    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+
+def test_what_else_methods_do_is_said_and_harms_no_number(tmp_path):
+    found = run_table(THAT_WORK, tmp_path)
     work = cell_folder(tmp_path, found["writes-files"]) / "work"
     assert (work / "sub" / "deep.txt").read_text() == "deep"
+    assert not is_alive(int((cell_folder(tmp_path, found["leaves-a-daemon"]) / "work" / "daemon")
+                            .read_text()))
+
     good = found["good"]["values"]["final"]["psnr"]["value"]
     assert good > 25
-    for way, record in found.items():
-        value = record["values"]["final"].get("psnr", {}).get("value")
-        status = record["outcome"]["status"]
-        assert (value is not None) == (status == "ok"), way
-
-    # Those that work beside what they do to their process have the numbers of one that does not.
     for way in ("leaves-a-daemon", "prints", "prints-to-the-descriptor", "writes-files",
                 "changes-everything", "starts-threads"):
         assert found[way]["values"]["final"]["psnr"]["value"] == good, way
 
-    assert not is_alive(int((cell_folder(tmp_path, found["leaves-a-daemon"]) / "work" / "daemon")
-                            .read_text()))
     for way, last in (("prints", "the last words on stdout"),
                       ("prints-to-the-descriptor", "the last words on the descriptor")):
         log = (cell_folder(tmp_path, found[way]) / "log.txt").read_bytes()
