@@ -38,6 +38,7 @@ MAY_IMPORT = {
                    "results.record", "weights"},
     "results": {"atomic", "errors", "files", "foreign"},
     "boards": {"atomic", "errors", "files", "foreign", "registry", "results"},
+    "verify": {"engine.identity", "errors", "files", "foreign", "results"},
     "plan": {"engine.identity", "errors", "registry", "results.record", "spec"},
     "engine": {"atomic", "errors", "evaluation", "files", "paths", "plan", "registry", "results",
                "training"},

@@ -1,0 +1,1 @@
+"""Whether what lies in ``runs/`` is what was committed; see `srbench.verify.cells`."""
