@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pandas as pd
 import psutil
@@ -31,17 +30,25 @@ class Run:
         The command line without ``srbench``.
     cwd : Path
         Where it runs; ``runs/`` is made there.
-    environment : dict of str to str
-        Added to that of the tests.
+    environment : str
+        Variables added to those of the tests.
     """
 
     def __init__(self, *words: str, cwd: Path, **environment: str) -> None:
         self.cells = cwd / "runs" / "cells"
-        self._mark = secrets.token_hex(8)
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "srbench", *words], cwd=cwd, text=True, start_new_session=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env={**os.environ, "OMP_NUM_THREADS": "1", **environment, MARK: self._mark})
+        self._mark, self._began = secrets.token_hex(8), time.time()
+        # Files: a pipe would stay open as long as anything the run left behind lives.
+        self._out, self._err = cwd / f"out-{self._mark}", cwd / f"err-{self._mark}"
+        with self._out.open("w") as out, self._err.open("w") as err:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "srbench", *words], cwd=cwd, start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                env={**os.environ, "OMP_NUM_THREADS": "1", **environment, MARK: self._mark})
+
+    @property
+    def said(self) -> str:
+        """What it wrote to stderr so far."""
+        return self._err.read_text()
 
     def processes(self) -> list[psutil.Process]:
         """Every living process of this run, wherever it ended up."""
@@ -68,8 +75,8 @@ class Run:
 
     def end(self, timeout: float = PATIENCE) -> tuple[int, str, str]:
         """Wait for the end; exit code, stdout, stderr."""
-        said, told = self.process.communicate(timeout=timeout)
-        return self.process.returncode, said, told
+        code = self.process.wait(timeout)
+        return code, self._out.read_text(), self.said
 
     def kill_all(self) -> None:
         """End whatever is left, after a test that failed."""
@@ -78,21 +85,33 @@ class Run:
                 process.kill()
             except psutil.Error:
                 continue
-        self.process.communicate()
+        self.process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill_all()
+
+    def trains(self) -> bool:
+        """Whether a cell of this run is in its training."""
+        return any(live.get("phase") == "fit" for live in self._running())
 
     def step(self) -> int:
         """Steps the cells' trainings have told of, summed."""
-        return sum(live.get("step") or 0 for live in lives(self.cells).values()
-                   if live.get("phase") == "fit" and live.get("state") == "running")
+        return sum(live.get("step") or 0 for live in self._running()
+                   if live.get("phase") == "fit")
+
+    def _running(self) -> list[dict[str, Any]]:
+        """``live.json`` of cells that this run, not an earlier one, is working on."""
+        return [live for live in lives(self.cells, since=self._began).values()
+                if live.get("state") == "running"]
 
 
 def srbench(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
-    run = Run(*words, cwd=cwd, **environment)
-    try:
+    with Run(*words, cwd=cwd, **environment) as run:
         code, said, told = run.end()
-    finally:
-        run.kill_all()
     return subprocess.CompletedProcess(words, code, said, told)
 
 
@@ -108,21 +127,16 @@ def wait_until(condition: Callable[[], Any], what: str, seconds: float = PATIENC
 def wait_for_training(run: Run, steps: int = 3) -> None:
     """Wait until cells of a run that goes on are in their training."""
     def condition() -> bool:
-        assert run.process.poll() is None, run.process.communicate()
+        assert run.process.poll() is None, run.said
         return run.step() >= steps
 
     wait_until(condition, "a cell trains")
 
 
-def lives(cells: Path) -> dict[str, dict[str, Any]]:
-    """``live.json`` of each cell, by its key."""
-    found = {}
-    for path in cells.glob("*/live.json"):
-        try:
-            found[path.parent.name] = json.loads(path.read_bytes())
-        except FileNotFoundError:  # replaced between the two
-            continue
-    return found
+def lives(cells: Path, *, since: float = 0.0) -> dict[str, dict[str, Any]]:
+    """``live.json`` of each cell, by its key, where it was written ``since`` then."""
+    return {path.parent.name: json.loads(path.read_bytes()) for path in cells.glob("*/live.json")
+            if path.stat().st_mtime >= since}
 
 
 def records(folder: Path) -> dict[str, dict[str, Any]]:
@@ -151,8 +165,9 @@ def history(folder: Path, record: dict[str, Any]) -> pd.DataFrame:
     return pd.read_parquet(path).drop(columns="seconds")
 
 
-def signal_job(run: Run, number: signal.Signals) -> psutil.Process:
-    """Send a signal to the only job of a run."""
-    job, = run.module("job")
-    job.send_signal(number)
-    return job
+def with_site(folder: Path, text: str) -> dict[str, str]:
+    """Environment in which every Python process runs ``text`` when it starts."""
+    folder.mkdir(exist_ok=True)
+    (folder / "sitecustomize.py").write_text(text)
+    path = [str(folder), os.environ.get("PYTHONPATH", "")]
+    return {"PYTHONPATH": os.pathsep.join(filter(None, path))}
