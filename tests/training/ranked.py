@@ -104,9 +104,8 @@ class Line(Method):
             time.sleep(1000)
         if deed == "raise":
             raise ValueError("something of this rank's own")
-        if deed == "perturb":
-            with torch.no_grad():
-                self.T.bias[0].add_(1e-6)
+        with torch.no_grad():
+            self.T.bias[0].add_({"perturb": 1e-6, "nan": float("nan")}.get(deed, 0.0))
 
 
 class Draws(Line):

@@ -68,6 +68,7 @@ def pair(tmp_path_factory):
     jobs = {"ots": {"scored": True}, "wgan-gp": {"scored": True}, "ots-image": {},
             "line": {}, "line-pooled": {}, "draws": {}, "draws-pooled": {}, "partial": {},
             "constant": {}, "odd": {"kind": "line", "params": {"batch": 5}},
+            "diverging": {"kind": "line", "params": {"at": 1, "deed": "nan"}},
             "timed": {"kind": "line", "params": {"steps": 10**6}, "options": {"budget": "0.5s"}},
             "asked": {"kind": "line", "stop_at": 3, "stop_by": 1, "keeps": True}}
     left = launch(tmp_path_factory.mktemp("pair"),
@@ -151,6 +152,13 @@ def test_a_stop_asked_of_any_rank_stops_all(pair):
     for left in pair["asked"]:
         assert left["error"] == "Interrupted"
         assert "stopped at step 3 of 8" in left["text"]
+
+
+def test_a_loss_that_is_not_finite_in_one_process_ends_all_alike(pair):
+    first, second = pair["diverging"]
+    assert first["error"] == second["error"] == "Diverged"
+    assert first["text"] == second["text"]
+    assert "is nan at step 2" in first["text"]
 
 
 def test_a_batch_that_cannot_be_split_is_refused(pair):
