@@ -6,10 +6,12 @@ archive counts only once every image in it was unpacked with the right CRC-32.
 
 from __future__ import annotations
 
+import io
 import logging
 import lzma
 import shutil
 import stat
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -24,6 +26,9 @@ from srbench_aim19.layout import PARTS, official_folder
 
 URL = "https://data.vision.ee.ethz.ch/alugmayr/real-world-sr/AIM19/{name}.zip"
 LARGEST = 64 * 1024**3  # bytes an archive may unpack to; the largest is some 20 GB
+MOST_MEMBERS = 10_000  # the largest archive has 2,650 images
+LARGEST_DIRECTORY = 4 * 1024**2  # bytes of the list of members; a hundred for each are usual
+RATIO = 20  # PNG files do not shrink; what unpacks to so many times its size is none of them
 _BLOCK = 1 << 20
 _LOG = logging.getLogger(__name__)
 _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
@@ -109,15 +114,16 @@ def unpack(path: Path, folder: Path, progress: Progress | None = None) -> None:
     CorruptFile
         If it is no zip archive, truncated, or a checksum is wrong.
     DataError
-        If a member has an absolute path, climbs out of the folder or is a link, two have one
-        name, or they are too large together: nothing is unpacked then.
+        If a member has an absolute path, climbs out of the folder, is a link or has a name that
+        cannot be shown, if two have one name but for upper and lower case, or if they are too
+        many or too large: nothing is unpacked then.
     StoreError
         If the disk is full.
     """
     temporary = folder.with_name(f".{folder.name}.unpacking")
     shutil.rmtree(temporary, ignore_errors=True)  # of an attempt that was killed
     try:
-        with _told(path), zipfile.ZipFile(path) as archive:
+        with _told(path), _Stepwise(path) as whole, zipfile.ZipFile(whole) as archive:
             members = _members(path, archive)
             temporary.mkdir(parents=True)
             total, done = sum(member.file_size for member in members), 0
@@ -134,38 +140,77 @@ def unpack(path: Path, folder: Path, progress: Progress | None = None) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+class _Stepwise(io.FileIO):
+    """A file that is never read in large steps: zipfile would load any list of members at once."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read up to ``size`` bytes, or all; BadZipFile if they are more than a list takes."""
+        wanted = LARGEST_DIRECTORY + 1 if size is None or size < 0 else size
+        content = super().read(min(wanted, LARGEST_DIRECTORY + 1))
+        if len(content) > LARGEST_DIRECTORY:
+            raise zipfile.BadZipFile(f"its list of members has more than {LARGEST_DIRECTORY:,} "
+                                     "bytes")
+        return content
+
+
 def _members(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     """Members to unpack, once all of them are harmless."""
+    listed = archive.infolist()
+    if len(listed) > MOST_MEMBERS:
+        raise _not_ours(path, f"{len(listed):,} members")
     members: dict[str, zipfile.ZipInfo] = {}
-    for member in archive.infolist():
+    for member in listed:
         name = PurePosixPath(member.filename)
-        kind = stat.S_IFMT(member.external_attr >> 16)
-        if name.is_absolute() or ".." in name.parts or "\\" in member.filename or (
-                ":" in name.parts[0] if name.parts else False):
-            raise DataError(f"{path} holds {member.filename!r}, which would leave its folder",
-                            hint=f"it is not AIM19's archive: delete {path}")
-        if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise DataError(f"{path} holds {member.filename!r}, which is a link or device",
-                            hint=f"it is not AIM19's archive: delete {path}")
+        _check_member(path, member, name)
         hidden = any(part.startswith((".", "__MACOSX")) for part in name.parts)
         if member.is_dir() or hidden:
             continue
         if name.suffix.lower() != ".png":
             _LOG.warning("%s: %s is no PNG and is not unpacked", path.name, member.filename)
             continue
-        if name.name in members:
-            raise DataError(f"{path} holds two images called {name.name}",
-                            hint=f"it is not AIM19's archive: delete {path}")
-        members[name.name] = member
-    total = sum(member.file_size for member in members.values())
+        alike = unicodedata.normalize("NFKC", name.name).casefold()
+        if alike in members:
+            other = PurePosixPath(members[alike].filename).name
+            raise _not_ours(path, f"two images called {name.name}" if other == name.name
+                            else f"two images called {other} and {name.name}")
+        members[alike] = member
+    _check_sizes(path, list(members.values()))
+    return list(members.values())
+
+
+def _check_member(path: Path, member: zipfile.ZipInfo, name: PurePosixPath) -> None:
+    """Raise `DataError` for a member that could end up elsewhere or be something else."""
+    kind = stat.S_IFMT(member.external_attr >> 16)
+    if not member.orig_filename.isprintable() or not member.filename.isprintable():
+        raise _not_ours(path, f"{member.orig_filename!r}, a name that cannot be shown")
+    if name.is_absolute() or ".." in name.parts or "\\" in member.filename or (
+            ":" in name.parts[0] if name.parts else False):
+        raise _not_ours(path, f"{member.filename!r}, which would leave its folder")
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        raise _not_ours(path, f"{member.filename!r}, which is a link or device")
+
+
+def _check_sizes(path: Path, members: list[zipfile.ZipInfo]) -> None:
+    """Raise `DataError` where members are none, share bytes or unpack to far more than they are."""
+    total = sum(member.file_size for member in members)
     if not members or total > LARGEST:
-        what = f"images of {total:,} bytes" if members else "no PNG image"
-        raise DataError(f"{path} holds {what}", hint=f"it is not AIM19's archive: delete {path}")
+        raise _not_ours(path, f"images of {total:,} bytes" if members else "no PNG image")
+    end = 0
+    for member in sorted(members, key=lambda member: member.header_offset):
+        if member.header_offset < end:
+            raise _not_ours(path, f"{member.filename!r}, which lies inside another member")
+        end = member.header_offset + member.compress_size
+        if member.file_size > RATIO * member.compress_size + _BLOCK:
+            raise _not_ours(path, f"{member.filename!r}, which unpacks from "
+                                  f"{member.compress_size:,} to {member.file_size:,} bytes")
     free = shutil.disk_usage(path.parent).free
     if total > free:
         raise StoreError(f"{path.name} unpacks to {total / 1e9:.1f} GB, {free / 1e9:.1f} GB are "
                          "free", hint="SRBENCH_CACHE=DIR puts the cache on a larger disk")
-    return list(members.values())
+
+
+def _not_ours(path: Path, what: str) -> DataError:
+    return DataError(f"{path} holds {what}", hint=f"it is not AIM19's archive: delete {path}")
 
 
 @contextmanager

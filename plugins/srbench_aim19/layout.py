@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +22,7 @@ Role = Literal["lr", "hr", "lr-test", "hr-test"]
 SCALE = 4
 LR_PATCH, HR_PATCH = 32, 128
 PARTIAL = "--set aim19.complete=false accepts a copy of other counts, under another name"
+SHOWN = 100  # names listed in a message: all validation images
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".jp2",
              ".avif", ".heic"}
 _LOG = logging.getLogger(__name__)
@@ -168,13 +169,15 @@ def list_images(root: Path, folders: dict[Role, Path]) -> Listing:
         if not paths:
             raise DataError(f"{folder} holds no image", hint="its images may lie directly in it "
                                                              "or one folder deeper")
-        for first, second in pairwise(paths):
-            if first.stem == second.stem:
-                raise DataError(f"two {PARTS[role].what} have the name {first.stem}: {first} and "
-                                f"{second}", hint="remove one of them")
+        twice = [f"two {PARTS[role].what} have the name {first.stem}: {first} and {second}"
+                 for first, second in pairwise(paths) if first.stem == second.stem]
+        if twice:
+            raise DataError(_listed(twice, "; "), hint="remove one of each two")
         for path in paths:
             state = path.stat()
-            digest.update(f"{role}\0{path}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
+            times = f"{state.st_mtime_ns}\0{state.st_ctime_ns}"  # the second cannot be set back
+            digest.update(f"{role}\0{path}\0{state.st_size}\0{times}\n".encode("utf-8",
+                                                                             "surrogateescape"))
         files[role] = tuple(paths)
     return Listing(root, files, digest.hexdigest())
 
@@ -203,9 +206,14 @@ def check_counts(listing: Listing) -> None:
 
 def check_pairs(listing: Listing) -> None:
     """Raise `DataError` if validation images are not pairs by their names."""
-    stems = {role: {path.stem for path in listing.files[role]} for role in ("lr-test", "hr-test")}
-    alone = sorted(stems["lr-test"] ^ stems["hr-test"])
-    if alone:
-        raise DataError(
-            f"{len(alone)} validation images have no partner of the same name: "
-            f"{', '.join(alone[:10])}", hint="LR and HR validation images are paired by name")
+    lr, hr = ({path.stem for path in listing.files[role]} for role in ("lr-test", "hr-test"))
+    sides = [f"{mine} without {other}: {_listed(sorted(alone), ', ')}"
+             for mine, other, alone in (("LR", "HR", lr - hr), ("HR", "LR", hr - lr)) if alone]
+    if sides:
+        raise DataError(f"{len(lr ^ hr)} validation images have no partner of the same name: "
+                        + "; ".join(sides), hint="LR and HR validation images are paired by name")
+
+
+def _listed(words: Sequence[str], between: str) -> str:
+    more = f"{between}and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
+    return between.join(words[:SHOWN]) + more

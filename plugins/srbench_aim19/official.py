@@ -32,9 +32,9 @@ def import_images(listing: Listing, *, complete: bool) -> Images:
     DataError
         If it is not what it must be; everything wrong is named.
     """
+    check_pairs(listing)
     if complete:
         check_counts(listing)
-    check_pairs(listing)
     images = build(cache_dir() / "aim19" / listing.digest, lambda: _plan(listing))
     if complete:
         check_published(images.statistics)

@@ -18,6 +18,7 @@ from PIL import Image
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOURS = {0: "is grey", 3: "has a palette", 4: "is grey with alpha", 6: "has alpha"}
 _LARGEST = 1 << 26  # pixels: 8192 x 8192
+_BYTES, _BESIDE = 4, 1 << 24  # of a file: for each pixel, and for what is written beside them
 
 
 class BadImage(Exception):
@@ -65,11 +66,14 @@ def read_png(path: Path) -> np.ndarray:
     BadImage
         If it is none, is truncated or corrupt.
     """
+    height, width = read_shape(path)
     try:
+        size = path.stat().st_size
+        if size > _BYTES * height * width + _BESIDE:
+            raise BadImage(f"has {size:,} bytes for {width} x {height} pixels")
         content = path.read_bytes()
     except OSError as error:
         raise BadImage(f"cannot be read: {error.strerror}") from error
-    height, width = _shape(content[:33])
     if b"tRNS" in set(_chunks(content)):
         raise BadImage("has a transparent colour")
     try:

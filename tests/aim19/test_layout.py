@@ -173,7 +173,7 @@ def test_validation_images_without_partner(copy):
     copy.path("lr-test", "0802").rename(copy.path("lr-test", "0802x4"))
     copy.put("hr-test", "0900", picture((128, 128), 99))
     with pytest.raises(DataError, match="3 validation images have no partner of the same name: "
-                                        "0802, 0802x4, 0900"):
+                                        "LR without HR: 0802x4; HR without LR: 0802, 0900"):
         copy.open()
 
 
