@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 import srbench
 from srbench.engine.identity import Code, CodeReader, Plugin, identity_parts, key_of
-from srbench.errors import UnknownName, UsageError
+from srbench.errors import MissingDependency, PluginError, UnknownName, UsageError
 from srbench.results.record import Identity, Origin
 from srbench.spec import Spec, expand, label
 
@@ -185,7 +185,7 @@ class _Planner:
             "device": request.device, "budget": request.budget, "metrics": list(metrics),
             "plugins": [str(path) for path in catalog.extra],
             "checkpoint_seconds": request.checkpoint_seconds,
-            "validations": request.validations, "cwd": str(Path.cwd()), "ranks": request.ranks,
+            "validations": request.validations, "cwd": str(Path.cwd()),
             "gpu_memory_gib": request.gpu_memory_gib}
         self._named: dict[str, Any] = {
             "plan": plan_id, "preset": request.preset, "precision": request.precision,
@@ -209,15 +209,14 @@ class _Planner:
     def cells(self, method: Entry, spec: Spec, opened: _Opened) -> Iterator[Cell]:
         """Yield the cells of a method on a dataset, seed by seed."""
         request = self._request
-        params = method.load().Params.resolve(request.preset, opened.dataset.problem.domain,
-                                              spec.given).public()
+        params, ranks = self._resolve(method, spec, opened)
         code = self._code(method, opened.entry)
         parts = identity_parts(
             method=spec.name, method_params=params,
             dataset_params=opened.identity["dataset_params"], fingerprint=opened.fingerprint,
             pool=opened.pool, preset=request.preset, seed=0, precision=request.precision,
             budget=request.budget, protocols=self._protocols, validations=request.validations,
-            threads=request.threads, ranks=request.ranks, code=code)
+            threads=request.threads, ranks=ranks, code=code)
         first: Cell | None = None
         for seed in request.seeds:
             parts = {**parts, "seed": seed}
@@ -228,12 +227,27 @@ class _Planner:
                     label=label(spec.name, spec.given), method_given=dict(spec.given),
                     method_params=params)
                 first = Cell(identity=identity, origin=_origin(method, opened, code), parts=parts,
-                             code=code.files, memory_gib=self._memory(method), **self._common)
+                             code=code.files, memory_gib=self._memory(method), ranks=ranks,
+                             **self._common)
                 yield first
                 continue
             # The other seeds share what was validated for the first: plans may be long.
             identity = first.identity.model_copy(update={"key": key, "seed": seed})
             yield first.model_copy(update={"identity": identity, "parts": parts})
+
+    def _resolve(self, method: Entry, spec: Spec, opened: _Opened) -> tuple[dict[str, Any], int]:
+        """Resolved parameters of a method, and the number of processes it is trained by.
+
+        A method that cannot be imported is planned with the parameters as given, so that its cells
+        leave a record that says why and the others run.
+        """
+        try:
+            kind = method.load()
+        except (MissingDependency, PluginError):
+            return dict(spec.given), 1
+        params: dict[str, Any] = kind.Params.resolve(
+            self._request.preset, opened.dataset.problem.domain, spec.given).public()
+        return params, self._request.ranks if kind.distributed else 1
 
     def _memory(self, method: Entry) -> float:
         """Memory to pack a cell by: the user's word, else the plugin's."""

@@ -203,7 +203,8 @@ def _cost(cost: Cost, cell: Cell, fitted: TrainingResult, evaluation: Evaluation
         seconds_fit=sum(stage.seconds for stage in fitted.stages),
         seconds_restore=evaluation.seconds_restore, seconds_measure=evaluation.seconds_measure,
         seconds_prepare=cost.seconds_prepare, parameters=fitted.parameters,
-        parameters_beside=fitted.parameters_beside, resumes=fitted.resumes)
+        parameters_beside=fitted.parameters_beside, resumes=fitted.resumes, processes=fitted.world,
+        batchnorm_span=fitted.batchnorm_span if fitted.world > 1 else None)
 
 
 def _now() -> str:

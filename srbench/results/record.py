@@ -140,6 +140,9 @@ class Cost(Part):
     peak_memory_bytes: int = 0
     peak_device_memory_bytes: int | None = None
     resumes: int = 0
+    processes: int = Field(1, description="processes the training was spread over")
+    batchnorm_span: int | None = Field(
+        None, description="samples a BatchNorm statistic spans, where that is not the whole batch")
 
 
 class Artefact(Part):

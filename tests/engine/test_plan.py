@@ -11,7 +11,7 @@ import pytest
 from srbench.engine.identity import digest_of, key_of
 from srbench.errors import ParameterError, PluginError, UnknownName, UsageError
 from srbench.plan import Cell, Request, dataset_titles, make_plan
-from srbench.registry.catalog import Catalog, discover
+from srbench.registry.catalog import Catalog, Entry, discover
 from srbench.registry.infos import DatasetInfo
 from srbench.spec import parse_settings, parse_specs
 
@@ -155,7 +155,7 @@ def test_what_decides_no_number_does_not_change_the_key(catalog, changes):
     {"seeds": [1]}, {"preset": "paper"}, {"precision": "bf16"}, {"budget": "600s"},
     {"methods": "toy-slow"}, {"methods": "toy-shift[lr=0.06]"}, {"datasets": "toy[dim=5]"},
     {"datasets": "toy[test_size=65]"}, {"metrics": ["l2-uvp", "cosine"]}, {"threads": 7},
-    {"ranks": 2}, {"validations": 3}, {"metrics": ["cosine"]}])
+    {"validations": 3}, {"metrics": ["cosine"]}])
 def test_what_decides_a_number_changes_the_key(catalog, changes):
     assert plan(catalog, **changes)[0].key != plan(catalog)[0].key
 
@@ -247,6 +247,35 @@ def test_an_implementation_that_is_not_there_is_named(catalog):
     catalog.methods["toy-shift"] = replace(entry, info=replace(entry.info, load="absent_xyz:Thing"))
     with pytest.raises(PluginError, match="absent_xyz"):
         plan(catalog)
+
+
+def test_a_method_that_cannot_be_imported_is_planned_as_given(catalog, monkeypatch):
+    """Its cells then say why in their records, and the others run."""
+    def broken(self):
+        if self.info.name == "toy-raise":
+            raise PluginError("importing it raised ZeroDivisionError")
+        return load(self)
+
+    load = Entry.load
+    monkeypatch.setattr(Entry, "load", broken)
+    cells = plan(catalog, "toy-raise[lr=0.5],toy-shift")
+    assert labels(cells) == ["toy-raise[lr=0.5]|toy|0", "toy-shift|toy|0"]
+    assert cells[0].identity.method_params == {"lr": 0.5}
+
+
+def test_a_method_that_cannot_be_spread_is_trained_by_one_process(catalog):
+    kind = catalog.method("toy-shift").load()
+    alone, = plan(catalog)
+    assert not kind.distributed
+    spread, = plan(catalog, ranks=2)
+    assert (spread.ranks, spread.key) == (1, alone.key)
+    kind.distributed = True
+    try:
+        spread, = plan(catalog, ranks=2)
+    finally:
+        kind.distributed = False
+    assert (spread.ranks, spread.parts["ranks"]) == (2, 2)
+    assert spread.key != alone.key
 
 
 def test_memory_to_pack_a_cell_by_is_the_users_word_else_the_plugins(catalog):
