@@ -16,6 +16,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from srbench.foreign.text import printable_lines
 from srbench.results.record import Record, Status
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ class RunProgress:
             handler(cell, event)
 
     def _say(self, text: str) -> None:
-        self._bars.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self._bars.console.print(printable_lines(text), highlight=False, markup=False,
+                                 soft_wrap=True)
 
     def _on_started(self, cell: Cell, event: dict[str, Any]) -> None:
         self._tasks[cell.key] = self._bars.add_task(cell.name, total=None, note="starting")
