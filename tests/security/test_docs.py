@@ -25,7 +25,7 @@ MIB, GIB = 2**20, 2**30
     f"**{(LIMITS.memory - 512 * MIB) // GIB} times the file and 512 MiB** of memory",
     f"**{Limits.of(0).seconds} s** of processor time",
     "**twice the file and 96 MiB**", f"A file may have **{torchfile.LARGEST_FILE // GIB} GiB**",
-    f"{LIMITS.tensors:,} tensors, {LIMITS.entries:,} entries, {LIMITS.depth} containers inside each",
+    f"{LIMITS.tensors:,} tensors, {LIMITS.entries:,} entries, {LIMITS.depth} containers inside",
     f"{LIMITS.text // MIB} Mi characters of text, and tensors of twice its own size and 64 MiB",
     f"header may have **{checkpoints.LARGEST_HEADER // MIB} MiB**",
     f"at most {pickles.MOST_OPERATIONS:,} operations, {pickles.LARGEST_MEMO:,} remembered entries",
