@@ -35,7 +35,7 @@ def load(path: Path) -> Record:
     StoreError
         If it cannot be read, is not JSON or does not follow the schema.
     """
-    data = migrate(json_object(path))
+    data = migrate(json_object(path, constants=False))
     try:
         return Record.model_validate_json(json.dumps(data))
     except ValidationError as error:
@@ -66,11 +66,11 @@ def migrate(data: dict[str, Any], *, target: int = SCHEMA_VERSION,
     return data
 
 
-def json_object(path: Path, *, constants: bool = False) -> dict[str, Any]:
+def json_object(path: Path, *, constants: bool = True) -> dict[str, Any]:
     """Read a file that holds one JSON object; raises `StoreError` where it does not.
 
-    At most `LARGEST` bytes of a regular file that is no link are read. NaN and infinity are only
-    accepted with ``constants``, a key that occurs twice never.
+    At most `LARGEST` bytes of a regular file that is no link are read. NaN and infinity, which a
+    ``cell.json`` may hold, are refused without ``constants``; a key that occurs twice always is.
     """
     hint = f"delete {path} and run again"
     try:

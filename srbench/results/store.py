@@ -134,7 +134,7 @@ class Store:
         if not path.is_file():
             known = ", ".join(self.plans()[-5:]) or "there are none"
             raise StoreError(f"no plan {plan_id!r} in {self.runs}", hint=f"newest plans: {known}")
-        return json_object(path)
+        return json_object(path, constants=False)
 
     def plans(self) -> list[str]:
         """Ids of all plans, the oldest first."""

@@ -27,7 +27,7 @@ def check_identity(folder: Path, record: Record) -> Iterator[Finding]:
     if record.identity.key != folder.name:
         yield Finding(RECORD, f"its key {record.identity.key} is not its folder's name")
     try:
-        cell = json_object(folder / CELL, constants=True)
+        cell = json_object(folder / CELL)
     except StoreError as error:
         yield Finding(CELL, error.message)
         return

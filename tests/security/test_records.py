@@ -283,3 +283,10 @@ class TestPerImage:
 def test_constants_of_python_where_they_are_allowed():
     assert parse(b'{"a": [NaN, -Infinity, 1e999]}', constants=True)["a"][1:] == [-np.inf, np.inf]
     assert parse(b"1e5") == 1e5
+
+
+def test_a_cell_may_hold_infinite_parameters_and_a_record_may_not(tmp_path):
+    (tmp_path / "cell.json").write_text('{"parts": {"cap": Infinity}}')
+    assert reading.json_object(tmp_path / "cell.json") == {"parts": {"cap": np.inf}}
+    with pytest.raises(StoreError, match="Infinity is no JSON number"):
+        reading.json_object(tmp_path / "cell.json", constants=False)
