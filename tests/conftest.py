@@ -9,6 +9,11 @@ from pathlib import Path
 
 import pytest
 
+# Tests run beside one another, and so do the cells they start: more threads would only wait for
+# each other. Before torch is imported, or it does not know.
+for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
 ROOT = Path(__file__).resolve().parents[1]
 FIXTURES = Path(__file__).resolve().parent / "fixtures"
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from srbench.cli.console import output
 from srbench.cli.differences import BROKEN, NO_RECORD, Row, Stored, brief
 from srbench.errors import UsageError
 
@@ -60,7 +61,10 @@ def command(cell: str, runs: Path, *, as_json: bool, **options: Any) -> None:
         document = explain_planned(store, plan_asked(cell, options))
     else:
         document = explain_stored(store, find_cell(store, cell))
-    click.echo(json.dumps(document, indent=1) if as_json else as_text(document))
+    if as_json:
+        output().document(document)
+    else:
+        output().answer(as_text(document))
 
 
 def plan_asked(method: str, options: dict[str, Any]) -> Cell:

@@ -224,7 +224,7 @@ def test_a_method_with_options_is_planned_and_found(stored, asked):
 @pytest.mark.parametrize(("words", "part", "detail"), [
     (["--seeds", "1"], "seed", []), (["--precision", "bf16"], "precision", []),
     (["--preset", "paper"], "preset", []), (["--budget", "10it"], "budget", []),
-    (["--threads", "2"], "threads", []), (["--gpus-per-cell", "2"], "ranks", []),
+    (["--threads", "2"], "threads", []),
     (["--set", "toy-shift.lr=0.2"], "method_params", ["lr 0.05 -> 0.2"])])
 def test_the_part_in_which_an_asked_cell_differs_from_the_nearest(stored, asked, words, part,
                                                                  detail):
