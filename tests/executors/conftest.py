@@ -12,6 +12,18 @@ import pytest
 from tests.executors import fake_slurm
 
 PATIENCE = 40.0
+STOPPABLE = """
+import os, signal, sys, time
+def stop(*_):
+    with open(sys.argv[2] + "/stopped", "a") as file:
+        file.write("x")
+    os._exit(75)
+for number in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(number, stop)
+open(sys.argv[2] + "/starting", "w").write(str(os.getpid()))
+os.rename(sys.argv[2] + "/starting", sys.argv[2] + "/started")
+time.sleep(60)
+"""
 
 
 def command(folder: Path, code: str) -> list[str]:

@@ -21,18 +21,9 @@ from srbench.engine.executors.slurm_command import REQUEUES, Command
 from srbench.errors import MissingDependency, UsageError
 from tests.engine.cells import make_cell
 from tests.engine.runs import wait_until
-from tests.executors.conftest import command, wait_for_code
+from tests.executors.conftest import STOPPABLE, command, wait_for_code
 
 pytest.importorskip("submitit", reason="srbench[slurm] is not installed")
-
-STOPPABLE = """
-import os, signal, sys, time
-def stop(*_):
-    open(sys.argv[2] + "/stopped", "a").write("x"); sys.exit(75)
-signal.signal(signal.SIGTERM, stop)
-open(sys.argv[2] + "/started", "a").write("x")
-time.sleep(60)
-"""
 
 UNTIL_TOLD = """
 import os, sys, time
@@ -123,7 +114,7 @@ def test_a_preempted_job_writes_its_checkpoint_and_is_requeued(executor, slurm, 
 
 
 def test_a_cell_that_ended_when_it_was_told_is_not_requeued(executor, slurm, tmp_path):
-    handle = submit(executor, tmp_path / "a", STOPPABLE.replace("exit(75)", "exit(0)"))
+    handle = submit(executor, tmp_path / "a", STOPPABLE.replace("_exit(75)", "_exit(0)"))
     wait_until(lambda: started(tmp_path / "a"), "the job runs")
     slurm.jobs()[0].signal(signal.SIGUSR2)
     assert wait_for_code(executor, handle) == 0
@@ -146,7 +137,8 @@ def test_a_job_we_ask_to_stop_is_interrupted(executor, slurm, tmp_path):
 
 
 def test_a_job_that_does_not_stop_is_cancelled(executor, slurm, tmp_path):
-    handle = submit(executor, tmp_path / "a", STOPPABLE.replace("stop)", "signal.SIG_IGN)"))
+    deaf = STOPPABLE.replace("number, stop", "number, signal.SIG_IGN")
+    handle = submit(executor, tmp_path / "a", deaf)
     wait_until(lambda: started(tmp_path / "a"), "the job runs")
     executor.cancel(handle, now=False)
     executor.cancel(handle, now=True)

@@ -51,6 +51,7 @@ def test_a_crash_cancels_no_other_and_usr2_to_one_job_requeues_it(tmp_path, begi
     assert run.processes() == []
 
 
+@pytest.mark.slow
 def test_an_interrupt_leaves_a_checkpoint_and_the_jobs_of_others(tmp_path, begin, slurm,
                                                                  monkeypatch):
     monkeypatch.setenv("FAKE_SLURM_SLOTS", "2")
