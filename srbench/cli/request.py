@@ -131,7 +131,7 @@ def make_request(given: dict[str, Any]) -> Request:
         raise UnknownName("preset", preset, PRESETS)
     if given["budget"]:
         Budget.parse(str(given["budget"]))
-    device, every = choose_device(given["device"]), given.get("checkpoint_every")
+    device, every = _device_of_cells(given), given.get("checkpoint_every")
     return Request(
         methods=parse_specs(given["methods"]), datasets=parse_specs(given["dataset"]),
         seeds=parse_seeds(str(given["seeds"] if given["seeds"] is not None else "0")),
@@ -163,6 +163,12 @@ def parse_seeds(text: str) -> list[int]:
             raise UsageError(f"--seeds {text}: these are more than {MOST_SEEDS:,}")
         seeds += span
     return list(dict.fromkeys(seeds))
+
+
+def _device_of_cells(given: dict[str, Any]) -> str:
+    """Device of the cells; whether a cluster's nodes have a GPU cannot be seen from here."""
+    elsewhere = (given.get("executor") or "local") != "local"
+    return "cuda" if elsewhere and given["device"] == "cuda" else choose_device(given["device"])
 
 
 def choose_device(name: str | None) -> str:

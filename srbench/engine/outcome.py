@@ -7,6 +7,7 @@ import signal
 from collections.abc import Sequence
 from importlib.util import find_spec
 
+from srbench.engine.executors import LOST
 from srbench.engine.oom import OomWatch
 from srbench.errors import Diverged, Interrupted, MissingDependency, Skipped, SrbenchError
 from srbench.registry.implementation import PIP_NAMES
@@ -64,6 +65,8 @@ def _absent(error: ImportError) -> str:
 
 def describe_exit(code: int) -> str:
     """Words for an exit code as `subprocess.Popen.returncode` gives it."""
+    if code == LOST:
+        return "lost with its machine"
     if code < 0:
         try:
             return f"killed by {signal.Signals(-code).name}"

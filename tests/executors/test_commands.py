@@ -6,7 +6,12 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
+from srbench.cli import request
+from srbench.engine.executors import LOST
 from srbench.engine.executors.commands import carried, folder_of, leave_words, timeout_of
+from srbench.engine.outcome import describe_exit
 from srbench.engine.scheduler import JobOptions
 
 
@@ -33,3 +38,15 @@ def test_settings_of_srbench_travel_with_absolute_paths(tmp_path, monkeypatch):
     assert carried(given) == {
         "SRBENCH_CACHE": str(tmp_path / "cache"), "SRBENCH_OFFLINE": "1",
         "PYTHONPATH": os.pathsep.join([str(Path.cwd()), str(tmp_path / "lib"), "/opt/lib"])}
+
+
+def test_a_job_whose_machine_was_lost_too_often_says_so():
+    assert describe_exit(LOST) == "lost with its machine"
+
+
+@pytest.mark.parametrize("executor", ["ray", "slurm"])
+def test_gpus_of_other_machines_are_not_looked_for_on_this_one(monkeypatch, executor):
+    monkeypatch.setattr(request, "choose_device", lambda name: f"looked for {name}")
+    assert request._device_of_cells({"device": "cuda", "executor": executor}) == "cuda"
+    assert request._device_of_cells({"device": "cuda", "executor": None}) == "looked for cuda"
+    assert request._device_of_cells({"device": None, "executor": executor}) == "looked for None"
