@@ -72,7 +72,7 @@ def started(folder) -> bool:
 
 
 def test_what_becomes_of_jobs(executor, tmp_path):
-    # One after the other on one connection: exit codes, last words, orders, losses.
+    # In one test, so that tests spread over processes do not start a cluster each.
     ends = [submit(executor, tmp_path / "ok", "pass"),
             submit(executor, tmp_path / "bad", "raise SystemExit('the last words')", seed=1)]
     assert [wait_for_code(executor, handle) for handle in ends] == [0, 1]
@@ -101,9 +101,11 @@ def test_what_becomes_of_jobs(executor, tmp_path):
     os.kill(int((tmp_path / "e" / "started").read_text()), signal.SIGKILL)
     assert wait_for_code(executor, killed) == -signal.SIGKILL
     assert not started(tmp_path / "c")
+    jobs_get_gpus(executor, tmp_path)
+    close_ends_what_runs(executor, tmp_path)
 
 
-def test_each_gpu_job_gets_one_and_all_may_be_asked_for(executor, tmp_path):
+def jobs_get_gpus(executor, tmp_path):
     tell = ("import os, sys; open(sys.argv[2] + '/gpus', 'w')"
             ".write(os.environ.get('CUDA_VISIBLE_DEVICES', '-'))")
     one = submit(executor, tmp_path / "one", tell, device="cuda")
@@ -114,12 +116,12 @@ def test_each_gpu_job_gets_one_and_all_may_be_asked_for(executor, tmp_path):
     assert (tmp_path / "alone" / "gpus").read_text() in ("0", "1")
 
 
-def test_close_ends_what_runs(executor, tmp_path):
-    runs = submit(executor, tmp_path / "a", STOPPABLE)
-    wait_until(lambda: started(tmp_path / "a"), "it runs")
+def close_ends_what_runs(executor, tmp_path):
+    runs = submit(executor, tmp_path / "f", STOPPABLE)
+    wait_until(lambda: started(tmp_path / "f"), "it runs")
     executor.close()
     executor.close()
-    assert (tmp_path / "a" / "stopped").exists()
+    assert (tmp_path / "f" / "stopped").exists()
     assert executor.poll(runs) is None
 
 
