@@ -39,7 +39,8 @@ class RayCluster:
         self.client_port = free_port()
         token = self.folder / "token"
         token.write_text(secrets.token_hex(16))
-        self.environment = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
+        self.environment = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token),
+                            "RAY_TMPDIR": str(self.folder)}
         self.nodes: list[subprocess.Popen[bytes]] = []
         self.start("--head", f"--port={self.port}", "--num-cpus=0", "--include-dashboard=false",
                    f"--ray-client-server-port={self.client_port}",
