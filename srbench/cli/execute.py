@@ -117,26 +117,41 @@ def execute(cells: Sequence[Cell], done: Mapping[str, Record], store: Store, pla
     conclude(records, store, plan_id, as_json=given["as_json"])
 
 
-def make_executor(given: Mapping[str, Any], store: Store) -> Executor:
-    """Return the executor of ``--executor``.
+def check_executor(given: Mapping[str, Any]) -> str:
+    """Name of the executor of ``--executor``; nothing is started.
 
     Raises
     ------
     UnknownName, UsageError
-        If there is no such executor, or an option that another one takes was given.
-    MissingDependency
-        If its package is not installed.
+        If there is no such executor, or an option that it does not take was given.
     """
     from srbench.engine import executors
     from srbench.errors import UnknownName, UsageError
 
-    name = given.get("executor") or "local"
+    name = str(given.get("executor") or "local")
     if name not in executors.NAMES:
         raise UnknownName("executor", name, executors.NAMES)
     for option, owner in (("address", "ray"), ("slurm", "slurm")):
         if given.get(option) and name != owner:
             raise UsageError(f"--{option} is an option of --executor {owner}, not of {name}")
-    jobs = given.get("jobs")
+    if name == "slurm":
+        from srbench.engine.executors.slurm_options import SlurmOptions
+
+        SlurmOptions.parse(given.get("slurm") or ())
+    return name
+
+
+def make_executor(given: Mapping[str, Any], store: Store) -> Executor:
+    """Start the executor of ``--executor``.
+
+    Raises
+    ------
+    UnknownName, UsageError
+        As `check_executor`.
+    MissingDependency
+        If its package is not installed.
+    """
+    name, jobs = check_executor(given), given.get("jobs")
     if name == "ray":
         from srbench.engine.executors.ray import RayExecutor
 

@@ -89,6 +89,7 @@ def command(**options: Any) -> None:
     """Plan, run, show (see the help text above)."""
     given = merge_config(options)
     from srbench.cli.execute import (
+        check_executor,
         execute,
         finished_before,
         forget_training,
@@ -101,6 +102,7 @@ def command(**options: Any) -> None:
     from srbench.registry.catalog import discover
     from srbench.results.store import Store
 
+    check_executor(given)
     catalog = discover([Path(path) for path in given["plugin"] or ()])
     request = make_request(given)
     store = Store(Path(given["runs"] or "runs"))
