@@ -34,7 +34,9 @@ taken. Options change how the cells run, never what they are.
 @click.argument("plan", required=False, metavar="[PLAN]")
 @click.option("--retry-failed", is_flag=True, help="Also run again what ended and is not ok.")
 @how_to_run
-def command(plan: str | None, *, retry_failed: bool, **options: Any) -> None:
+@click.pass_context
+def command(context: click.Context, plan: str | None, *, retry_failed: bool,
+            **options: Any) -> None:
     """Plan the stored request again and run what is left of it."""
     from srbench.cli.execute import execute, refuse_impossible, say_plan
     from srbench.cli.request import make_request
@@ -47,7 +49,7 @@ def command(plan: str | None, *, retry_failed: bool, **options: Any) -> None:
     plan = plan or newest_unfinished(store, retry_failed=retry_failed)
     if plan is None:
         click.echo(f"nothing to resume in {store.runs}", err=True)
-        raise SystemExit(ExitCode.NOTHING)
+        context.exit(ExitCode.NOTHING)
     document = store.read_plan(plan)
     if not isinstance(document.get("options"), dict):
         raise UsageError(f"the plan {plan} was written by an older srbench and cannot be resumed",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SHOWN = 20  # cells of one kind that are named one by one
 EVERY = 2.0  # seconds between two looks of --watch
+IDLE = 60.0  # seconds in which a run starts its next cell; after them what waits waits for nobody
 ORDER = ("ok", "running", "waiting")
 
 
@@ -38,7 +39,7 @@ Without PLAN the newest one is shown. Exit codes: 3 if a cell is not ok, 4 if th
 @click.argument("plan", required=False, metavar="[PLAN]")
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True,
               metavar="DIR", help="Where records are kept.")
-@click.option("--watch", is_flag=True, help="Look again every 2 s until nothing runs or waits.")
+@click.option("--watch", is_flag=True, help="Look again every 2 s while cells run.")
 @json_option
 @click.pass_context
 def command(context: click.Context, plan: str | None, runs: Path, *, watch: bool,
@@ -53,7 +54,7 @@ def command(context: click.Context, plan: str | None, runs: Path, *, watch: bool
         output().error(f"there is no plan in {runs}",
                        "srbench run --methods ots,wgan-gp --dataset w2-early")
         context.exit(ExitCode.NOTHING)
-    document = store.read_plan(plan)
+    document, busy = store.read_plan(plan), time.monotonic()
     while True:
         found = standings(store, document)
         if as_json:
@@ -62,7 +63,12 @@ def command(context: click.Context, plan: str | None, runs: Path, *, watch: bool
             if watch and output().stdout.is_terminal:
                 click.clear()
             show(plan, found, store)
-        if not watch or not any(cell.state in ("running", "waiting") for cell in found):
+        states = {cell.state for cell in found}
+        if "running" in states:
+            busy = time.monotonic()
+        elif "waiting" not in states or time.monotonic() - busy >= IDLE:
+            break
+        if not watch:
             break
         time.sleep(EVERY)
     if any(cell.state not in ORDER for cell in found):

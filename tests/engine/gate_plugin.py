@@ -37,6 +37,7 @@ def __getattr__(name):
             for step in training.steps(self.params.iterations):
                 gap = self(training.lr(64)).mean(0) - training.hr(64).mean(0)
                 step.minimize(gap.square().sum(), optimizer)
+                time.sleep(0.02)  # long enough to tell of a step before the gate
                 while step.index == 20 and not Path(os.environ["GATE"]).exists():
                     time.sleep(0.02)
 
