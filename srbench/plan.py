@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 import srbench
 from srbench.engine.identity import Code, CodeReader, Plugin, identity_parts, key_of
 from srbench.errors import MissingDependency, PluginError, UnknownName, UsageError
+from srbench.paths import user_path
 from srbench.results.record import Identity, Origin
 from srbench.spec import Spec, expand, label
 
@@ -185,7 +185,7 @@ class _Planner:
             "device": request.device, "budget": request.budget, "metrics": list(metrics),
             "plugins": [str(path) for path in catalog.extra],
             "checkpoint_seconds": request.checkpoint_seconds,
-            "validations": request.validations, "cwd": str(Path.cwd()),
+            "validations": request.validations, "cwd": str(user_path("")),
             "gpu_memory_gib": request.gpu_memory_gib}
         self._named: dict[str, Any] = {
             "plan": plan_id, "preset": request.preset, "precision": request.precision,

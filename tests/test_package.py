@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "results": {"atomic", "errors", "files", "foreign"},
     "boards": {"atomic", "errors", "files", "foreign", "registry", "results"},
     "verify": {"engine.identity", "errors", "files", "foreign", "results"},
-    "plan": {"engine.identity", "errors", "registry", "results.record", "spec"},
+    "plan": {"engine.identity", "errors", "paths", "registry", "results.record", "spec"},
     "engine": {"atomic", "errors", "evaluation", "files", "paths", "plan", "registry", "results",
                "training"},
 }

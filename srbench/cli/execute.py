@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from srbench.paths import user_path
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -57,6 +59,7 @@ def plan_document(plan_id: str, cells: Sequence[Cell],
     options["plugin"] = [str(Path(path).absolute()) for path in given.get("plugin") or ()]
     return {"id": plan_id, "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "command": shlex.join(["srbench", *sys.argv[1:]]), "options": options,
+            "cwd": str(user_path("")),
             "cells": [cell.key for cell in cells], "names": [cell.name for cell in cells]}
 
 

@@ -9,6 +9,7 @@ import click
 
 from srbench.cli.exits import ExitCode
 from srbench.cli.run import how_to_run
+from srbench.paths import typed_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +36,7 @@ taken. Options change how the cells run, never what they are.
 @click.option("--retry-failed", is_flag=True, help="Also run again what ended and is not ok.")
 @how_to_run
 @click.pass_context
-def command(context: click.Context, plan: str | None, *, retry_failed: bool,
+def command(context: click.Context, /, plan: str | None, *, retry_failed: bool,
             **options: Any) -> None:
     """Plan the stored request again and run what is left of it."""
     from srbench.cli.execute import execute, refuse_impossible, say_plan
@@ -59,7 +60,8 @@ def command(context: click.Context, plan: str | None, *, retry_failed: bool,
     given["as_json"] = options["as_json"]
     catalog = discover([Path(path) for path in given["plugin"] or ()])
     request = make_request(given)
-    cells = make_plan(request, catalog, plan)
+    with typed_in(str(document.get("cwd") or Path.cwd())):
+        cells = make_plan(request, catalog, plan)
     changed = len({cell.key for cell in cells} - set(document["cells"]))
     if changed:
         click.echo(f"warning: {changed} of {len(cells)} cells are not those of the plan any more "
