@@ -44,6 +44,8 @@ SCALE = json.loads(Path(__file__).with_name("table.json").read_text())["scale"]
 
 
 class Truth(Method):
+    distributed = True
+
     class Params(Parameters):
         lr: float = Field(0.05, gt=0)
         steps: int = Field(5, ge=1)
@@ -158,6 +160,8 @@ def srbench_methods():
 
 
 class Single(Method):
+    distributed = True
+
     def fit(self, training):
         from single_helper import CONSTANT
 
