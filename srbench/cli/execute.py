@@ -173,7 +173,8 @@ def run_all(cells: Sequence[Cell], done: Mapping[str, Record], store: Store, exe
     """Run what is not done and return the records of the whole plan in its order."""
     from srbench.cli.console import stderr
     from srbench.cli.progress import RunProgress
-    from srbench.engine.scheduler import JobOptions, Scheduler
+    from srbench.engine.scheduler import Scheduler
+    from srbench.engine.tasks import JobOptions
 
     waiting = [cell for cell in cells if cell.key not in done]
     with RunProgress(stderr(), total=len(cells), done=len(done)) as progress:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from srbench.atomic import atomic_write
 from srbench.engine.executors import LOST, Executor
-from srbench.engine.job import GRACE, JobExit
+from srbench.engine.job import JobExit
 from srbench.engine.live import read_live
 from srbench.engine.lock import is_locked
+from srbench.engine.tasks import JobOptions, Running, Waiting
 from srbench.engine.verdict import End, Stamp, bare_record, conclude
 from srbench.plan import Cell
 from srbench.results.record import Record, Status
@@ -30,65 +29,6 @@ BACK_OFF = 5.0  # seconds before a cell that ran out of memory is tried again
 LOSSES = 3  # how often a job may lose its machine
 
 OnEvent = Callable[[Cell, dict[str, Any]], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class JobOptions:
-    """What every job of a run is told.
-
-    Attributes
-    ----------
-    timeout : float or None
-        Seconds a cell may take.
-    grace : float
-        Seconds a cell that is asked to stop may take.
-    rank_timeout : float
-        Seconds in which every rank of a cell must answer.
-    rerun : bool
-        Whether cells run that are done.
-    """
-
-    timeout: float | None = None
-    grace: float = GRACE
-    rank_timeout: float = 600.0
-    rerun: bool = False
-
-    def command(self, folder: Path, executor: str) -> list[str]:
-        """Return the command line of the job of a cell."""
-        words = [sys.executable, "-m", "srbench.engine.job", str(folder.absolute()),
-                 "--grace", f"{self.grace:g}", "--rank-timeout", f"{self.rank_timeout:g}",
-                 "--executor", executor]
-        if self.timeout is not None:
-            words += ["--timeout", f"{self.timeout:g}"]
-        return words + ["--rerun"] * self.rerun
-
-
-@dataclass
-class Waiting:
-    """A cell that is to run."""
-
-    cell: Cell
-    folder: Path | None = None
-    not_before: float = 0.0
-    alone: bool = False
-    losses: int = 0
-    seen: Stamp | None = None
-    notes: list[str] = field(default_factory=list)
-
-
-@dataclass
-class Running:
-    """A cell whose job was submitted."""
-
-    waiting: Waiting
-    handle: Any
-    folder: Path
-    told: tuple[Any, ...] = ()
-
-    @property
-    def cell(self) -> Cell:
-        """The cell."""
-        return self.waiting.cell
 
 
 class Scheduler:

@@ -15,7 +15,8 @@ from srbench.engine import scheduler
 from srbench.engine.executors.local import LocalExecutor
 from srbench.engine.live import read_live
 from srbench.engine.logfile import log_tail
-from srbench.engine.scheduler import JobOptions, Scheduler
+from srbench.engine.scheduler import Scheduler
+from srbench.engine.tasks import JobOptions
 from srbench.errors import StoreError
 from srbench.results.record import Status
 from srbench.results.store import Store
