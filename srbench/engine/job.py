@@ -241,8 +241,10 @@ def main(arguments: list[str]) -> int:
 
 def _is_done(folder: Path) -> bool:
     """Whether somebody finished the cell before the lock was ours."""
-    from srbench.results.store import Store
+    from srbench.results.store import RECORD, Store
 
+    if not (folder / RECORD).is_file():
+        return False
     record = Store.of_cell(folder).read(folder.name)
     return record is not None and record.outcome.status == "ok"
 
