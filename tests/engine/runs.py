@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
 import pandas as pd
 import psutil
+import pytest
+from filelock import FileLock
 
 PLUGIN = Path(__file__).resolve().parents[1] / "toy_plugin.py"
 MARK = "SRBENCH_TEST_RUN"  # environment variable that all processes of a run inherit
@@ -78,14 +82,16 @@ class Run:
         code = self.process.wait(timeout)
         return code, self._out.read_text(), self.said
 
-    def kill_all(self) -> None:
-        """End whatever is left, after a test that failed."""
-        for process in self.processes():
-            try:
+    def kill_all(self, *first: str) -> None:
+        """Kill everything, the modules ``first`` named before the rest."""
+        victims = [process for name in first for process in self.module(name)]
+        for process in [*victims, *self.processes()]:
+            with suppress(psutil.Error):
                 process.kill()
-            except psutil.Error:
-                continue
         self.process.wait()
+        for process in victims:  # ours by now, if a test made this process adopt orphans
+            with suppress(ChildProcessError):
+                os.waitpid(process.pid, 0)
 
     def __enter__(self) -> Self:
         return self
@@ -163,6 +169,21 @@ def history(folder: Path, record: dict[str, Any]) -> pd.DataFrame:
     """History of a cell without its seconds."""
     path = folder / "runs" / "cells" / record["identity"]["key"] / "history.parquet"
     return pd.read_parquet(path).drop(columns="seconds")
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """Folder that the first of several test processes fills, for all of them to read."""
+    root = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    folder, whole = root / name, root / f"{name}-is-whole"
+    with FileLock(root / f"{name}.lock"):
+        if not whole.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            whole.touch()
+    return folder
 
 
 def with_site(folder: Path, text: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.engine.runs import PLUGIN, essence, history, records, srbench, with_site
+from tests.engine.runs import PLUGIN, essence, history, made_once, records, srbench, with_site
 
 A, TOY, OTS = "toy-slow[iterations=30]", "toy-shift[iterations=60]", "ots"
 PLANS = {  # name -> methods in their order, cells at a time
@@ -42,17 +42,21 @@ def run(folder: Path, methods: list[str], jobs: str, *words: str, **environment:
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory) -> dict[str, Path]:
     """The folder of each plan, run with every kind of environment a user may have."""
-    root = tmp_path_factory.mktemp("plans")
-    site = with_site(root / "site", NOTE)
     threads = dict(zip(PLANS, ("1", "2", "7", ""), strict=True))
 
-    def one(name: str) -> Path:
-        methods, jobs = PLANS[name]
-        return run(root / name.replace(" ", "-"), methods, jobs, **site,
-                   OMP_NUM_THREADS=threads[name], MKL_NUM_THREADS=threads[name])
+    def run_all(root: Path) -> None:
+        site = with_site(root / "site", NOTE)
 
-    with ThreadPoolExecutor(2) as pool:
-        return dict(zip(PLANS, pool.map(one, PLANS), strict=True))
+        def one(name: str) -> None:
+            methods, jobs = PLANS[name]
+            run(root / name, methods, jobs, **site, OMP_NUM_THREADS=threads[name],
+                MKL_NUM_THREADS=threads[name])
+
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(one, PLANS))
+
+    root = made_once(tmp_path_factory, "plans", run_all)
+    return {name: root / name for name in PLANS}
 
 
 def cell(folder: Path, label: str) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from tests.engine.runs import (
     Run,
     essence,
     history,
+    made_once,
     records,
     srbench,
     wait_for_training,
@@ -62,10 +63,7 @@ def test_a_run_from_its_first_steps_over_a_crash_to_its_end(tmp_path, status):
              GATE=str(gate)) as run:
         wait_until(lambda: at_the_gate(run), "the second cell trains")
         while_it_runs(run, status)
-        for name in ("job", "worker"):
-            for process in run.module(name):
-                process.kill()
-        run.process.kill()
+        run.kill_all("job", "worker")
         wait_until(lambda: not run.processes(), "all of it is gone")
     after_a_crash(status)
     gate.touch()
@@ -127,10 +125,11 @@ def after_a_crash(status) -> None:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("undisturbed")
-    done = srbench(*SHORT, cwd=folder)
-    assert done.returncode == 0, done.stderr
-    return folder
+    def run(folder: Path) -> None:
+        done = srbench(*SHORT, cwd=folder)
+        assert done.returncode == 0, done.stderr
+
+    return made_once(tmp_path_factory, "undisturbed", run)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -20,6 +20,7 @@ from tests.engine.runs import (
     TOY,
     Run,
     essence,
+    made_once,
     records,
     srbench,
     wait_until,
@@ -79,10 +80,12 @@ def saved(run: Run) -> list[int]:
 @pytest.fixture(scope="module")
 def single(tmp_path_factory):
     """Records of three cells that one run made alone."""
-    folder = tmp_path_factory.mktemp("single")
-    (folder / "gate").touch()
-    done = srbench(*GATE, "--seeds", "0-2", cwd=folder, GATE=str(folder / "gate"))
-    assert done.returncode == 0, done.stderr
+    def run(folder: Path) -> None:
+        (folder / "gate").touch()
+        done = srbench(*GATE, "--seeds", "0-2", cwd=folder, GATE=str(folder / "gate"))
+        assert done.returncode == 0, done.stderr
+
+    folder = made_once(tmp_path_factory, "single", run)
     return {name: essence(record) for name, record in records(folder).items()}
 
 
@@ -124,10 +127,7 @@ def test_nobody_waits_for_the_dead(tmp_path, single, site):
         wait_until(lambda: WAITS.findall(first.said + second.said), "one waits for the other")
         owner, other = (second, first) if WAITS.findall(first.said) else (first, second)
         wait_until(lambda: max(saved(owner), default=0) >= 15, "the other trains")
-        for name in ("job", "worker"):  # the job first: it would leave a record
-            for process in owner.module(name):
-                process.kill()
-        owner.process.kill()
+        owner.kill_all("job", "worker")  # the job first: it would leave a record
         place.gate.touch()
         assert other.end()[0] == 0, other.said
     record, = records(tmp_path).values()
@@ -141,7 +141,7 @@ def test_a_cell_of_another_host_is_left_alone(tmp_path):
     with place.run("--seeds", "0") as first:
         wait_until(lambda: saved(first), "it trains")
         cell, = first.cells.iterdir()
-        first.kill_all()
+        first.kill_all("job", "worker")
     marker = cell / ".lock.soft"
     gone = subprocess.Popen(["true"])
     gone.wait()  # such a process lives on no host
