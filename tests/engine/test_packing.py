@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from srbench.engine import scheduler
 from srbench.engine.executors.gpus import visible_gpus
+from srbench.engine.executors.limits import Limits
 from srbench.engine.executors.local import LocalExecutor
 from srbench.engine.executors.machine import Machine, Packing
 from srbench.engine.scheduler import Scheduler
@@ -356,6 +357,55 @@ def test_without_a_driver_the_variable_names_them(tmp_path, monkeypatch):
     packing.places.append(packing.find(gpu_cell(2, gpu=4.0)))
     assert {place.gpus for place in packing.places} == {("0",), ("1",)}
     assert packing.find(gpu_cell(3, gpu=4.0)) is None  # none knows how much is left
+
+
+# ------------------------------------------------------------------ containers
+
+
+def groups(tmp_path: Path, cgroup: str, files: dict[str, str]) -> Limits:
+    """Limits as read from a made-up system."""
+    (tmp_path / "proc" / "self").mkdir(parents=True)
+    (tmp_path / "proc" / "self" / "cgroup").write_text(cgroup)
+    for name, text in files.items():
+        path = tmp_path / "sys" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n")
+    return Limits.here(tmp_path / "sys", tmp_path / "proc")
+
+
+GIB = 2**30
+
+
+@pytest.mark.parametrize(("cgroup", "files", "cores", "memory"), [
+    ("0::/\n", {}, None, None),
+    ("", {}, None, None),
+    ("0::/\n", {"cpu.max": "max 100000", "memory.max": "max", "memory.current": "7"}, None, None),
+    ("0::/\n", {"cpu.max": "250000 100000", "memory.max": str(8 * GIB),
+                "memory.current": str(3 * GIB), "memory.stat": f"anon 5\ninactive_file {GIB}"},
+     2.5, 6.0),
+    # The own group of version 2 lies below others; the tightest limit counts.
+    ("0::/slurm/job\n", {"slurm/cpu.max": "400000 100000", "slurm/job/cpu.max": "max 100000",
+                         "slurm/memory.max": str(64 * GIB), "slurm/memory.current": "0",
+                         "slurm/job/memory.max": str(4 * GIB), "slurm/job/memory.current": "0"},
+     4.0, 4.0),
+    # Version 1, seen from inside a container that mounts its own group as the root.
+    ("4:memory:/docker/0a\n3:cpu,cpuacct:/docker/0a\n",
+     {"memory/memory.limit_in_bytes": str(2 * GIB), "memory/memory.usage_in_bytes": str(GIB),
+      "cpu,cpuacct/cpu.cfs_quota_us": "50000", "cpu,cpuacct/cpu.cfs_period_us": "100000"},
+     0.5, 1.0),
+    ("3:cpu,cpuacct:/\n", {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"},
+     None, None),
+    ("0::/\n", {"memory.max": str(GIB), "memory.current": str(2 * GIB)}, None, 0.0),
+])
+def test_limits_of_containers_are_read(tmp_path, cgroup, files, cores, memory):
+    assert groups(tmp_path, cgroup, files) == Limits(cores, memory)
+
+
+def test_a_container_is_packed_by_its_share(monkeypatch):
+    monkeypatch.setattr(Limits, "here", classmethod(lambda cls: cls(1.5, 2.0)))
+    machine = Machine.here()
+    assert machine.cores == min(2, len(os.sched_getaffinity(0)))
+    assert machine.memory_gib <= 2.0
 
 
 def test_this_machine_has_cores_and_memory():

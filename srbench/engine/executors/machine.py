@@ -6,11 +6,13 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import ceil
 from typing import TYPE_CHECKING
 
 import psutil
 
 from srbench.engine.executors.gpus import visible_gpus
+from srbench.engine.executors.limits import Limits
 from srbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,8 +42,10 @@ class Machine:
 
     @classmethod
     def here(cls) -> Machine:
-        """Look at this machine."""
-        return cls(cores(), SHARE * psutil.virtual_memory().available / 2**30, visible_gpus())
+        """Look at this machine, or at the container's share of it."""
+        free, limit = psutil.virtual_memory().available / 2**30, Limits.here().memory_gib
+        free = free if limit is None else min(free, limit)
+        return cls(cores(), SHARE * free, visible_gpus())
 
     def gpus_for(self, cell: Cell) -> list[str]:
         """GPUs a cell may run on: the one its device names, or all."""
@@ -70,10 +74,11 @@ class Machine:
 
 
 def cores() -> int:
-    """CPU cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """CPU cores this process may use; a part of one counts as one."""
+    there = (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity")
+             else os.cpu_count() or 1)
+    limit = Limits.here().cores
+    return there if limit is None else max(1, min(there, ceil(limit)))
 
 
 @dataclass(frozen=True)
