@@ -76,6 +76,7 @@ class Job:
     def run(self) -> JobExit:
         """Start the cell, watch it, and leave its record."""
         cell = json.loads((self._folder / "cell.json").read_bytes())
+        sweep(self._folder)
         (self._folder / WORK).mkdir(exist_ok=True)
         self._log = CappedLog(self._folder / "log.txt")
         self._live = Live(self._folder, {
@@ -204,6 +205,16 @@ class Job:
             (self._folder / WORK).rmdir()  # stays if the plugin wrote something
         self._live.end(str(record.outcome.status), record.outcome.reason)
         return (JobExit.INTERRUPTED if record.outcome.status == "interrupted" else JobExit.ENDED)
+
+
+def sweep(folder: Path) -> None:
+    """Remove hidden files that killed writes left in a cell's folder; its lock is ours.
+
+    Those of ``cell.json`` stay: another run may be writing it at this moment.
+    """
+    for path in [*folder.glob(".tmp-*"), *folder.glob(".*.tmp")]:
+        if path.is_file() and not path.name.startswith(".cell.json"):
+            path.unlink(missing_ok=True)
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:

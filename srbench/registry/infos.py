@@ -65,7 +65,7 @@ class MethodInfo(PluginInfo):
         What the bare name expands to, e.g. ``{"lambda": (0, 0.1, 1)}``; a user's own value for the
         key replaces it.
     memory_gib : mapping of str to float
-        Memory a cell takes at most, by preset: what cells are packed by on a machine (1 GiB where
+        Memory a cell takes at most, by preset: what cells are packed by on a machine (1.5 GiB where
         nothing is said). Users can say otherwise with ``--memory``.
     """
 

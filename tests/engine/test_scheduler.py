@@ -330,6 +330,20 @@ def test_a_job_that_is_killed_leaves_a_record_and_no_process(store):
     assert not is_alive(child_of(store, cell))
 
 
+def test_what_killed_writes_left_is_swept_away(store):
+    cell = make_cell("ok")
+    folder = store.cell_folder(cell.key)
+    folder.mkdir(parents=True)
+    left = [".tmp-history.parquet", ".record.json.7.ab12.tmp", ".live.json.7.tmp"]
+    kept = [".cell.json.7.ab12.tmp", "history.parquet"]
+    for name in [*left, *kept]:
+        (folder / name).write_bytes(b"half")
+    run(store, cell)
+    names = {path.name for path in folder.iterdir()}
+    assert names.isdisjoint(left)
+    assert names.issuperset(kept)
+
+
 def test_a_cell_works_in_a_folder_of_its_own(store, tmp_path):
     cell = make_cell("where")
     record, = run(store, cell)
