@@ -114,10 +114,10 @@ def execute(cells: Sequence[Cell], done: Mapping[str, Record], store: Store, pla
     executor = make_executor(given, store)
     try:
         fetch_required([cell for cell in cells if cell.key not in done], catalog)
-        records = run_all(cells, done, store, executor, given)
+        records, interrupted = run_all(cells, done, store, executor, given)
     finally:
         executor.close()
-    conclude(records, store, plan_id, as_json=given["as_json"])
+    conclude(records, store, plan_id, as_json=given["as_json"], interrupted=interrupted)
 
 
 def check_executor(given: Mapping[str, Any]) -> str:
@@ -169,8 +169,14 @@ def make_executor(given: Mapping[str, Any], store: Store) -> Executor:
 
 
 def run_all(cells: Sequence[Cell], done: Mapping[str, Record], store: Store, executor: Executor,
-            given: Mapping[str, Any]) -> list[Record]:
-    """Run what is not done and return the records of the whole plan in its order."""
+            given: Mapping[str, Any]) -> tuple[list[Record], bool]:
+    """Run what is not done.
+
+    Returns
+    -------
+    tuple of list of Record and bool
+        The records of the whole plan in its order, and whether the user interrupted the run.
+    """
     from srbench.cli.console import stderr
     from srbench.cli.progress import RunProgress
     from srbench.engine.scheduler import Scheduler
@@ -189,10 +195,11 @@ def run_all(cells: Sequence[Cell], done: Mapping[str, Record], store: Store, exe
                              rerun=bool(given.get("rerun")))
         scheduler = Scheduler(store, executor, options=options, on_event=on_event)
         fresh = {record.identity.key: record for record in scheduler.run(waiting)}
-    return [done.get(cell.key) or fresh[cell.key] for cell in cells]
+    return [done.get(cell.key) or fresh[cell.key] for cell in cells], scheduler.interrupted
 
 
-def conclude(records: Sequence[Record], store: Store, plan_id: str, *, as_json: bool) -> None:
+def conclude(records: Sequence[Record], store: Store, plan_id: str, *, as_json: bool,
+             interrupted: bool) -> None:
     """Show the table, build the page, say how to go on, and exit with the run's code."""
     from srbench.boards.build import build_board
     from srbench.cli.console import stderr
@@ -206,9 +213,9 @@ def conclude(records: Sequence[Record], store: Store, plan_id: str, *, as_json: 
     if not as_json:
         click.echo(str(page))
     bad = [record for record in records if record.outcome.status is not Status.OK]
-    interrupted = [record for record in bad if record.outcome.status is Status.INTERRUPTED]
-    if interrupted:
-        console.print(f"interrupted: {len(interrupted)} cells are not finished; go on with\n  "
+    stopped = [record for record in bad if record.outcome.status is Status.INTERRUPTED]
+    if stopped or interrupted:
+        console.print(f"interrupted: {len(stopped)} cells are not finished; go on with\n  "
                       f"{_resume(plan_id, store)}", markup=False, highlight=False)
         raise SystemExit(130)
     if bad:

@@ -96,7 +96,11 @@ def run_cell(folder: Path, emit: EventWriter) -> Record:
     draft.cost.peak_device_memory_bytes = peak_device_memory(torch.device(cell.device))
     draft.outcome.finished = _now()
     draft.artefacts = list_artefacts(folder)
-    Store.of_cell(folder).commit(draft)
+    store = Store.of_cell(folder)
+    if draft.outcome.status is Status.INTERRUPTED and (old := store.read(cell.key)) is not None \
+            and old.outcome.status is Status.OK:
+        return draft  # a rerun that was interrupted loses nothing that was finished
+    store.commit(draft)
     return draft
 
 

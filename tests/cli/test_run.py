@@ -23,6 +23,7 @@ class Here:
     """Runs cells in this process; the first ``limit`` of them, then the user interrupts."""
 
     limit = 99
+    interrupted = False
 
     def __init__(self, store, executor, *, options, on_event):
         self._store, self._on_event = store, on_event
@@ -34,6 +35,7 @@ class Here:
             if number >= self.limit:
                 records.append(bare_record(cell, Status.INTERRUPTED, "not started"))
                 self._store.commit(records[-1])
+                self.interrupted = True
                 continue
             records.append(run_cell(folder, lambda event: None))
             self._on_event(cell, {"event": "finished", "record": records[-1]})

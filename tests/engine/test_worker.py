@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pandas as pd
 import pytest
 import torch
 
+from srbench.engine import cell as cell_module
 from srbench.engine.cell import run_cell
 from srbench.engine.events import ENVIRONMENT, EventReader
 from srbench.engine.worker import main
@@ -245,3 +247,15 @@ def test_the_description_of_a_cell_is_strict(prepared):
     (folder / "cell.json").write_text(json.dumps({**document, "sead": 1}))
     with pytest.raises(ValueError, match="sead"):
         run_cell(folder, Events())
+
+
+def test_an_interrupted_rerun_keeps_the_record_of_the_finished_cell(prepared, monkeypatch):
+    folder = prepared()
+    store = Store.of_cell(folder)
+    first = run_cell(folder, Events())
+    assert first.outcome.status == "ok"
+    shutil.rmtree(folder / "checkpoint")  # as --rerun does: it trains again
+    monkeypatch.setattr(cell_module.StopFlag, "__call__", lambda self: True)
+    again = run_cell(folder, Events())
+    assert again.outcome.status == "interrupted"
+    assert store.read(folder.name) == first
