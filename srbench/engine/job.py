@@ -68,7 +68,7 @@ class Job:
         self._signals = self._obeyed = 0
         self._asked: float | None = None
         self._kill_at = float("inf")
-        self._limit = self._who = ""
+        self._limit = ""
         self._first: Worker | None = None
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
             signal.signal(number, self._signalled)
