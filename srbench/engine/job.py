@@ -36,6 +36,7 @@ READ = 1 << 20
 # of a paper's preset takes minutes on a CPU.
 GRACE = 900.0
 LAST_CHANCE = 3.0  # seconds between the time limit and the end, for a checkpoint
+PARENT_DIED = signal.SIGHUP  # none that a user or a batch system asks with
 OTHER_RANKS = 10.0  # seconds in which ranks follow one that ended
 
 
@@ -66,12 +67,14 @@ class Job:
         self._started, self._clock = datetime.now(UTC), time.monotonic()
         self._before, self._oom = Stamp.of(folder), OomWatch()
         self._signals = self._obeyed = 0
+        self._orphaned = False
         self._asked: float | None = None
         self._kill_at = float("inf")
         self._limit = ""
         self._first: Worker | None = None
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
             signal.signal(number, self._signalled)
+        signal.signal(PARENT_DIED, self._lost_parent)
 
     def run(self) -> JobExit:
         """Start the cell, watch it, and leave its record."""
@@ -97,6 +100,11 @@ class Job:
 
     def _signalled(self, number: int, frame: FrameType | None) -> None:
         self._signals += 1
+
+    def _lost_parent(self, number: int, frame: FrameType | None) -> None:
+        # Linux sends one for each thread of a killed parent: all of them are one request.
+        self._signals += not self._orphaned
+        self._orphaned = True
 
     def _watch(self) -> None:
         """Pass on what the processes say until all have ended."""
@@ -239,7 +247,7 @@ def main(arguments: list[str]) -> int:
     options = parse(arguments)
     folder = options.folder.absolute()
     if options.parent is not None:
-        die_with_parent(signal.SIGTERM, options.parent)
+        die_with_parent(PARENT_DIED, options.parent)
     adopt_orphans()
     try:
         with locked(folder, wait=options.wait):

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from srbench.cli import main
-from srbench.engine.job import JobExit
+from srbench.engine.job import PARENT_DIED, JobExit
 from srbench.engine.live import Live
 from srbench.results.store import Store
 from srbench.training.checkpoint import CheckpointStore
@@ -209,6 +209,21 @@ def test_a_job_that_is_asked_to_stop_saves_and_asks_to_be_started_again(long_cel
     assert "everything is saved" in record["outcome"]["reason"]
     live = json.loads((long_cell / "live.json").read_text())
     assert live["state"] == "interrupted"
+
+
+def test_the_death_of_the_parent_is_one_request_however_often_it_is_told(long_cell):
+    before = trained(long_cell)
+    job = subprocess.Popen([sys.executable, "-m", "srbench.engine.job", str(long_cell)])
+    try:
+        wait_until(lambda: is_past(long_cell, before), "it trains")
+        for _ in range(20):  # a killed parent of twenty threads sends as many
+            job.send_signal(PARENT_DIED)
+            time.sleep(0.01)
+        assert job.wait(30) == JobExit.INTERRUPTED
+    finally:
+        job.kill()
+    record = json.loads((long_cell / "record.json").read_text())
+    assert "everything is saved" in record["outcome"]["reason"]
 
 
 def is_past(cell: Path, step: int) -> bool:
