@@ -49,7 +49,7 @@ class Evaluation:
     per_image : dict of str to list of float
         Values of each test image, in test order, of the metrics that have them.
     samples : dict of str to Tensor
-        ``"lr"``, ``"prediction"`` and ``"hr"`` of the first eight test images, float32 on the CPU;
+        ``"lr"``, ``"prediction"`` and ``"hr"`` of the first twelve test images, float32 on the CPU;
         of photographs the central 256x256 HR pixels and the LR pixels they belong to. An image
         whose crop has another size than the first one's is in none of the three.
     seconds_restore : float

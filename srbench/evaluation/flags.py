@@ -8,12 +8,15 @@ flag             raised when
 ``collapse``     the total variance over outputs is below 5 % of that of HR (8x8 thumbnails)
 ``identity-map`` ``|T(x) - x|^2`` is below 1 % of ``|y - x|^2`` on average; same shapes only
 ``colour-cast``  the mean of a channel is further than 0.1 (5 % of the range) from HR's; images
+``checkerboard`` a pattern of period 2 or 4 pixels, the same in all outputs, exceeds that of HR by
+                 0.01 in amplitude, as strided transposed convolutions leave it; images
 ``range``        more than half of the values are beyond 1.5 in size, and none of HR's is; images
 ===============  ===============================================================================
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -29,6 +32,8 @@ SATURATED_SHARE = 0.1
 COLLAPSED_VARIANCE = 0.05
 IDENTICAL_SHARE = 0.01
 CAST = 0.1
+WAVE = 0.01
+PERIOD = 4  # pixels; 2 divides it
 BEYOND = 1.5
 BEYOND_SHARE = 0.5
 THUMBNAIL = 8
@@ -48,6 +53,7 @@ class Flags:
         self._outputs: list[Moments] = []
         self._targets: list[Moments] = []
         self._images: list[Tensor] = []  # rows of `_image_row`
+        self._waves: list[Tensor] = []  # sums over images: of outputs, of targets
         self._moved: list[Tensor] = []  # rows: |T(x) - x|^2, |y - x|^2
 
     def update(self, prediction: Tensor, target: Tensor, lr: Tensor) -> None:
@@ -56,6 +62,7 @@ class Flags:
         self._targets.append(moments(thumbnails(target)))
         if prediction.ndim == 4:
             self._images.append(_image_row(prediction, target))
+            self._waves.append(torch.stack([waves(prediction), waves(target)]))
         if lr.shape == target.shape:
             moved = [(value - lr).double().square().sum() for value in (prediction, target)]
             self._moved.append(torch.stack(moved))
@@ -74,6 +81,9 @@ class Flags:
                 flags.append("colour-cast")
             if mean[2] > BEYOND_SHARE and mean[3] == 0:
                 flags.append("range")
+            heights = torch.stack(self._waves).sum(0).abs() / rows[:, 0].sum()
+            if (heights[0] - heights[1])[:, 1:].max() > WAVE:  # the first is the mean colour
+                flags.append("checkerboard")
         spread, wanted = (
             float(merge_all(parts).variance().sum()) for parts in (self._outputs, self._targets)
         )
@@ -84,6 +94,35 @@ class Flags:
             if moved < IDENTICAL_SHARE * needed:
                 flags.append("identity-map")
         return sorted(flags)
+
+
+def waves(images: Tensor) -> Tensor:
+    """Amplitudes of the patterns whose period divides 4 pixels, summed over images.
+
+    A Hann window keeps gradients and edges of what is shown out of them. The sum over images keeps
+    only what lies at the same place in all.
+
+    Parameters
+    ----------
+    images : Tensor
+        (N, C, H, W).
+
+    Returns
+    -------
+    Tensor
+        (C, 16), complex; the first of the 16 is the windowed mean.
+    """
+    height, width = (_windowed_waves(size, images.device) for size in images.shape[-2:])
+    total = images.float().sum(0).to(torch.complex64)
+    return (height @ total @ width.mT).flatten(1)
+
+
+def _windowed_waves(size: int, device: torch.device) -> Tensor:
+    """Return a window times waves of periods infinite, 4, 2 and 4 again, shape (4, size)."""
+    place = torch.arange(size, device=device, dtype=torch.float32)
+    window = torch.sin(math.pi * (place + 0.5) / size).square()
+    angle = 2 * math.pi / PERIOD * torch.outer(torch.arange(PERIOD, device=device), place)
+    return torch.polar((window / window.sum()).expand_as(angle).contiguous(), angle)
 
 
 def _image_row(prediction: Tensor, target: Tensor) -> Tensor:

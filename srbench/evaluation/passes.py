@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     Restore = Callable[[Tensor, Tensor], Tensor]
     Tick = Callable[[int], None]
 
-SAMPLES = 8
+SAMPLES = 12
 SAMPLE_SIDE = 256  # HR pixels of the central crop that is kept of a photograph
 PATCH_BATCH = 64
 NOT_FINITE = "output is not finite"

@@ -168,11 +168,11 @@ def test_metrics_see_targets_and_inputs_in_test_order(pairs, blend, entry, recor
     torch.testing.assert_close(prediction, 0.9 * pairs.lr + 0.05)
 
 
-def test_first_eight_images_are_kept(pairs, blend):
+def test_first_twelve_images_are_kept(pairs, blend):
     samples = run(blend, pairs, {}, batch_size=5).samples
-    assert torch.equal(samples["hr"], pairs.hr[:8])
-    assert torch.equal(samples["lr"], pairs.lr[:8])
-    assert samples["prediction"].shape == (8, 3, 64, 64)
+    assert torch.equal(samples["hr"], pairs.hr[:12])
+    assert torch.equal(samples["lr"], pairs.lr[:12])
+    assert samples["prediction"].shape == (12, 3, 64, 64)
     assert samples["prediction"].dtype == torch.float32
 
 
@@ -190,7 +190,7 @@ def test_output_that_is_not_finite_is_said_and_not_scored(pairs, make_method, bu
         assert value.value is None
         assert value.unavailable.startswith("output is not finite on test image ")
     assert found.diverged == "output is not finite on test image 9"
-    assert len(found.samples["hr"]) == 8
+    assert len(found.samples["hr"]) == 12
 
 
 def test_nan_in_train_mode_costs_only_the_official_value(pairs, make_method, builtin):
@@ -274,7 +274,7 @@ def test_vectors_have_the_metrics_that_make_sense(make_dataset, make_method, bui
     for name in set(builtin) - set(OF_VECTORS):
         assert found.values[name].unavailable == "does not apply to vectors"
     assert found.flags == []
-    assert found.samples["hr"].shape == (8, 6)
+    assert found.samples["hr"].shape == (12, 6)
     assert found.palettes == {}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from srbench.evaluation.flags import Flags, thumbnails
+from srbench.evaluation.flags import Flags, thumbnails, waves
 
 
 def flags_of(prediction, y, x):
@@ -75,6 +75,34 @@ def test_uneven_batches_weigh_by_their_images(y, x):
     flags.update(cast[:1], y[:1], x[:1])
     flags.update(y[1:], y[1:], x[1:])
     assert "colour-cast" not in flags.raised()  # 0.5 / 20
+
+
+@pytest.mark.parametrize(("period", "height", "raised"), [
+    (2, 0.03, True), (4, 0.05, True), (2, 0.005, False), (3, 0.3, False), (8, 0.3, False)])
+def test_a_pattern_that_all_outputs_share_is_a_checkerboard(x, y, period, height, raised):
+    place = torch.arange(32) * (2 * torch.pi / period)
+    pattern = height * torch.outer(place.cos(), place.cos())
+    assert ("checkerboard" in flags_of(y + pattern, y, x)) is raised
+    assert "checkerboard" not in flags_of(y + pattern, y + pattern, x)  # HR has it too
+
+
+def test_checkerboard_needs_the_same_place_in_all_images_and_is_no_gradient(x, y):
+    pattern = 0.05 * (-1.0) ** (torch.arange(32) + torch.arange(32)[:, None])
+    signs = (-1.0) ** torch.arange(20)[:, None, None, None]
+    assert flags_of(y + signs * pattern, y, x) == []
+    slope = torch.linspace(-0.5, 0.5, 32)
+    assert "checkerboard" not in flags_of(y + slope, y, x)
+
+
+@pytest.mark.parametrize("axis", ["rows", "columns"])
+def test_the_height_of_a_wave_is_measured(axis):
+    wave = 0.2 * (-1.0) ** torch.arange(64)
+    image = wave.expand(1, 3, 64, 64) if axis == "columns" else wave[:, None].expand(1, 3, 64, 64)
+    heights = waves(image).abs().reshape(3, 4, 4)
+    place = (0, 2) if axis == "columns" else (2, 0)
+    assert heights[:, place[0], place[1]] == pytest.approx(torch.full((3,), 0.2), abs=1e-5)
+    heights[:, place[0], place[1]] = 0
+    assert heights.max() < 1e-4
 
 
 def test_no_images_raise_nothing():
