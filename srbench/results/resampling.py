@@ -1,12 +1,10 @@
-"""Resampling of test scenes: the bootstrap for means over images, the jackknife for the rest.
+"""Resampling of test scenes: percentile intervals of means over images.
 
-Legend: B = resamples; N = test images; C = clusters (scenes; crops of one scene are one cluster).
+Legend: B = resamples; N = test images; C = clusters (scenes; crops of one scene are one cluster);
+K = methods.
 """
 
 from __future__ import annotations
-
-import math
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +14,8 @@ Integers = NDArray[np.int64]
 
 RESAMPLES = 2000
 SEED = 5_071_973
-_CHUNK = 2**20  # clusters drawn at a time
+_CHUNK = 2**20  # numbers drawn, or means made, at a time
+_GRID = 2.0**30  # steps that residuals are rounded to: sums of whole numbers have no order
 
 
 def cluster_index(clusters: Integers | None, count: int) -> tuple[Integers, Integers]:
@@ -47,12 +46,12 @@ def cluster_index(clusters: Integers | None, count: int) -> tuple[Integers, Inte
         raise ValueError(f"clusters of shape {np.shape(clusters)} do not name the scene of each of "
                          f"{count} images")
     _, index, sizes = np.unique(clusters, return_inverse=True, return_counts=True)
-    return index, sizes
+    return index.astype(np.int64), sizes.astype(np.int64)
 
 
 def cluster_totals(values: Floats, index: Integers, count: int) -> Floats:
     """Sum (S, N) values over the images of each of ``count`` clusters: (S, C)."""
-    if count == len(index):
+    if count == len(index):  # one image each
         totals = np.empty_like(values)
         totals[:, index] = values
         return totals
@@ -77,17 +76,17 @@ class Bootstrap:
         if resamples < 1:
             raise ValueError(f"a bootstrap of {resamples} resamples says nothing; take 1 or more")
         self.resamples, self.seed = resamples, seed
-        self._weights: dict[int, NDArray[np.float32]] = {}
+        self._weights: dict[int, Floats] = {}
 
-    def weights(self, count: int) -> NDArray[np.float32]:
+    def weights(self, count: int) -> Floats:
         """How often each of ``count`` clusters is drawn in each resample: (B, C), rows sum to C."""
         if count not in self._weights:
             self._weights[count] = self._draw(count)
         return self._weights[count]
 
-    def _draw(self, count: int) -> NDArray[np.float32]:
+    def _draw(self, count: int) -> Floats:
         generator = np.random.PCG64([self.seed, count])
-        weights = np.empty((self.resamples, count), np.float32)
+        weights = np.empty((self.resamples, count))
         rows = max(1, _CHUNK // count)
         for first in range(0, self.resamples, rows):
             part = weights[first:first + rows]
@@ -104,7 +103,7 @@ class Bootstrap:
         Parameters
         ----------
         values : array of shape (N,)
-            One value per image, finite.
+            One finite value per image.
         clusters : array of shape (N,), optional
             Scene of each image; each its own without it.
         level : float
@@ -116,94 +115,42 @@ class Bootstrap:
             None for fewer than two clusters, whose variation nothing tells.
         """
         index, sizes = cluster_index(clusters, len(values))
-        return self.of_totals(cluster_totals(values[None], index, len(sizes))[0], sizes, level)
+        totals = cluster_totals(np.asarray(values, np.float64)[None], index, len(sizes))
+        found = self.intervals(totals, sizes, level)
+        return None if found is None else (float(found[0, 0]), float(found[0, 1]))
 
-    def of_totals(self, totals: Floats, sizes: Integers,
-                  level: float = 0.95) -> tuple[float, float] | None:
-        """Return the interval from sums over clusters (C,) and their numbers of images (C,)."""
+    def intervals(self, totals: Floats, sizes: Integers, level: float = 0.95) -> Floats | None:
+        """Return (K, 2) intervals from sums over clusters (K, C) and their numbers of images (C,).
+
+        None for fewer than two clusters.
+        """
         count = len(sizes)
         if count < 2:
             return None
-        mean = float(totals.sum() / sizes.sum())
         weights = self.weights(count)
-        # Residuals keep the digits that float32 has: a large common mean would take them.
-        scale = float(np.abs(residuals := totals - mean * sizes).max())
-        if scale == 0:
-            return mean, mean
-        shifts = weights @ (residuals / scale).astype(np.float32)
-        images = count * sizes[0] if (sizes == sizes[0]).all() else weights @ sizes.astype(
-            np.float32)
-        means = np.sort(shifts.astype(np.float64) / images)
-        low, high = _quantile(means, (1 - level) / 2), _quantile(means, (1 + level) / 2)
-        return mean + scale * low, mean + scale * high
+        means = totals.sum(1, keepdims=True) / sizes.sum()
+        residuals = totals - means * sizes
+        scale = np.abs(residuals).max(1, keepdims=True)
+        scale[scale == 0] = 1.0
+        whole = np.rint(residuals / scale * _GRID)
+        images: Floats = (weights @ sizes.astype(np.float64))[:, None]
+        ends = np.empty((len(totals), 2))
+        step = max(1, _CHUNK // self.resamples)
+        for first in range(0, len(totals), step):
+            part = slice(first, first + step)
+            shifts = (weights @ whole[part].T) / (images * _GRID)
+            ends[part] = _ends(shifts, level).T
+        found: Floats = means + scale * ends
+        return found
 
 
-def _quantile(ordered: Floats, probability: float) -> float:
-    """Quantile of sorted values, linear between them (Hyndman and Fan's definition 7)."""
-    place = probability * (len(ordered) - 1)
-    below = math.floor(place)
-    above = min(below + 1, len(ordered) - 1)
-    return float(ordered[below] + (place - below) * (ordered[above] - ordered[below]))
-
-
-def jackknife_groups(count: int, groups: int = 20,
-                     clusters: Integers | None = None) -> Integers:
-    """Assign images to groups that a jackknife leaves out in turn.
-
-    Clusters stay whole and go to the groups in turn, in the order of their first image, so that
-    neighbours (crops of one scene, frames of one shot) are spread no further than they must be.
-
-    Parameters
-    ----------
-    count : int
-        N.
-    groups : int
-        Most groups G; fewer where there are fewer clusters.
-    clusters : array of shape (N,), optional
-        Scene of each image; each its own without it.
-
-    Returns
-    -------
-    array of shape (N,)
-        Group of each image, 0 to G - 1.
-    """
-    if groups < 2:
-        raise ValueError(f"a jackknife needs two groups or more, got {groups}")
-    if clusters is None:
-        return np.arange(count) % min(groups, max(count, 1))
-    _, first, index = np.unique(clusters, return_index=True, return_inverse=True)
-    order = np.empty(len(first), np.int64)
-    order[np.argsort(first, kind="stable")] = np.arange(len(first))
-    return order[index] % min(groups, max(len(first), 1))
-
-
-def jackknife_se(left_out: Sequence[float] | Floats,
-                 sizes: Sequence[int] | Integers | None = None) -> float:
-    """Standard error of a statistic from its values without each group in turn.
-
-    With groups of one size ``(G - 1) / G * sum (t_g - mean t)^2``; with others the delete-m_j
-    jackknife (Busing, Meijer and van der Leeden, 1999), around their weighted mean.
-
-    Parameters
-    ----------
-    left_out : array of shape (G,)
-        The statistic without group g.
-    sizes : array of shape (G,), optional
-        Images of each group; equal without it.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than two groups.
-    """
-    values = np.asarray(left_out, np.float64)
-    count = len(values)
-    if count < 2:
-        raise ValueError(f"a jackknife needs two groups or more, got {count}")
-    if not np.isfinite(values).all():
-        return math.nan
-    images = np.ones(count) if sizes is None else np.asarray(sizes, np.float64)
-    ratio = images.sum() / images  # h_j = n / m_j
-    # For a mean, this average of the values left out is the mean itself.
-    centre = float(np.average(values, weights=images.sum() - images))
-    return float(math.sqrt(np.sum((ratio - 1) * np.square(values - centre)) / count))
+def _ends(values: Floats, level: float) -> Floats:
+    """Both ends of the percentile interval of each column, (2, K), linear between values."""
+    last = len(values) - 1
+    places = np.array([(1 - level) / 2, (1 + level) / 2]) * last
+    below = np.floor(places).astype(np.int64)
+    above = np.minimum(below + 1, last)
+    ordered = np.partition(values, np.unique([below, above]), axis=0)
+    low: Floats = ordered[below]
+    ends: Floats = low + (places - below)[:, None] * (ordered[above] - low)
+    return ends
