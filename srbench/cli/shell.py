@@ -37,6 +37,8 @@ VERBS = {
     "status": Verb("srbench.cli.status:command", "Show where the cells of a run stand."),
     "resume": Verb("srbench.cli.resume:command", "Finish an interrupted run, retry failed cells."),
     "show": Verb("srbench.cli.show:command", "Show the results of finished cells."),
+    "board": Verb("srbench.cli.board:command", "Build and open leaderboard pages."),
+    "publish": Verb("srbench.cli.publish:command", "Put records and pages into leaderboards/."),
     "verify": Verb("srbench.cli.verify:command", "Check that records are what was committed."),
     "explain": Verb("srbench.cli.explain:command", "Say why a cell would be reused or run again."),
     "fetch": Verb("srbench.cli.fetch:command", "Download pretrained weights and data."),
