@@ -175,8 +175,8 @@ def test_two_presets(runs, boards):
     publish(runs, boards)
     define(boards, text=BOARD.replace("quick", "paper"))
     whole_cell(runs, "bicubic", preset="paper")
-    with pytest.raises(UsageError, match="would mix presets: it is of preset 'paper', and ots.*"
-                       "'quick'"):
+    with pytest.raises(UsageError, match=r"would mix presets: it is of preset 'paper', "
+                       r"and ots.*'quick'"):
         prepare(board(boards), runs, boards)
     publish(runs, boards, replace=True)
     records, _ = Store(boards / "records" / "w2").records()
