@@ -45,8 +45,8 @@ def w1_l2_uvp_bound(lam: float, identity_uvp: float, *, hr_variance: float, valu
 
     A critic of slope at most 1 lets the optimal map of ``W1(T#P, Q) + lam E|x - T(x)|^2 / D`` move
     no image farther than ``D / (2 lam)``, so its error is at least what then remains of the way:
-    ``sqrt(E|x - T*|^2) - D / (2 lam)``. Below ``lam = D / (2 max|x - T*|)`` nothing is lost: there
-    W1 is an exact penalty and T* itself can be optimal. WGAN-GP holds the slope near 1 only softly.
+    ``sqrt(E|x - T*|^2) - D / (2 lam)``. WGAN-GP holds the slope near 1 only softly, so it can fall
+    below.
 
     Parameters
     ----------
