@@ -14,7 +14,7 @@ import click
 
 from srbench.cli.console import output
 from srbench.cli.exits import ExitCode
-from srbench.errors import StoreError, UnknownName
+from srbench.errors import UnknownName, UsageError
 from srbench.foreign.text import printable
 
 if TYPE_CHECKING:
@@ -201,11 +201,11 @@ def find_page(folders: Sequence[Path], name: str | None) -> Path | None:
 
     Raises
     ------
-    StoreError
+    UsageError
         If the name is not that of a file.
     """
-    if name is not None and (not printable(name) == name or Path(name).name != name):
-        raise StoreError(f"{name!r} cannot be the name of a page",
+    if name is not None and (printable(name) != name or Path(name).name != name):
+        raise UsageError(f"{name!r} cannot be the name of a page",
                          hint="a plain name, as in w2-early@embedded")
     for folder in folders:
         direct = folder / (INDEX if name is None else f"{name}.html")

@@ -144,7 +144,7 @@ def _ask(found: Sequence[Change], branch: str | None, boards: Path, *, yes: bool
     if yes or not (found or branch):
         return
     what = f"{len(found)} files in {boards}" + (f" and the branch {branch}" if branch else "")
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise UsageError(f"publishing changes {what}, and nobody can be asked: stdin is no "
                          "terminal", hint="--yes, or --dry-run to look only")
     if not click.confirm(f"Change {what}?", err=True):

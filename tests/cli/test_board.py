@@ -181,7 +181,7 @@ def test_open_without_display_or_browser(runs, monkeypatch, capsys):
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "/etc/passwd", "a\x1bb"])
 def test_open_looks_nowhere_else(name, capsys):
-    assert main(["board", "open", name]) == 1
+    assert main(["board", "open", name]) == 2
     assert "cannot be the name of a page" in capsys.readouterr().err
 
 
