@@ -32,11 +32,21 @@ def training_crops(store: ImageStore, n: int, size: int, generator: torch.Genera
 def patches(store: ImageStore, role: str, count: int, size: int,
             batch_size: int) -> Iterator[np.ndarray]:
     """Yield ``count`` patches (N, size, size, 3) uint8, the same ones for every batch size."""
-    generator = seeded(f"test/{role}", PATCH_PROTOCOL)
-    which, tops, lefts = random_places(store.shapes, count, size, generator)
+    which, tops, lefts = _patch_places(store, role, count, size)
     for first in range(0, count, batch_size):
         span = slice(first, first + batch_size)
         yield store.crops(which[span], tops[span], lefts[span], size)
+
+
+def patch_photographs(store: ImageStore, role: str, count: int, size: int) -> list[int]:
+    """Number of the image in the store that each of `patches` is cut from."""
+    photographs: list[int] = _patch_places(store, role, count, size)[0].tolist()
+    return photographs
+
+
+def _patch_places(store: ImageStore, role: str, count: int,
+                  size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return random_places(store.shapes, count, size, seeded(f"test/{role}", PATCH_PROTOCOL))
 
 
 def to_batch(images: np.ndarray, device: torch.device) -> Tensor:

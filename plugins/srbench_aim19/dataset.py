@@ -24,6 +24,7 @@ from srbench_aim19.archives import fetch as fetch_archive
 from srbench_aim19.crops import (
     PATCH_PROTOCOL,
     Photographs,
+    patch_photographs,
     patches,
     seeded,
     to_batch,
@@ -185,6 +186,12 @@ class AIM19(CropDataset):
         high = patches(stores["hr-test"], "hr", count, HR_PATCH, batch_size)
         for lr, hr in zip(low, high, strict=True):
             yield to_batch(lr, self._prepared), to_batch(hr, self._prepared)
+
+    def patch_scenes(self) -> tuple[list[int], list[int]]:
+        """Photograph of each patch; the pairs of validation photographs are in one order."""
+        stores, count = self._images.stores, self.patch_count
+        return (patch_photographs(stores["lr-test"], "lr", count, LR_PATCH),
+                patch_photographs(stores["hr-test"], "hr", count, HR_PATCH))
 
     def facts(self) -> dict[str, Any]:
         """Counts, channel statistics (levels 0 to 255) and mean colours ([-1, 1])."""

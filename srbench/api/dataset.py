@@ -97,7 +97,9 @@ class Dataset(ABC):
         """Numbers that evaluation and the record need; JSON data.
 
         Known keys: ``hr_variance`` (total variance of Q, the denominator of L2-UVP),
-        ``transport_cost`` (1/2 E||x - y||^2 of the true map), ``test_size``.
+        ``transport_cost`` (1/2 E||x - y||^2 of the true map), ``test_size``, ``test_scenes`` (the
+        scene of each test image as a whole number, in test order, where several images show one:
+        intervals then count scenes and not images).
         """
         return {}
 
@@ -133,6 +135,14 @@ class CropDataset(Dataset):
     def patch_count(self) -> int:
         """Number of patches `test_patches` yields; 0 where there are none."""
         return 0
+
+    def patch_scenes(self) -> tuple[Sequence[int], Sequence[int]] | None:
+        """Photograph each LR patch and each HR patch of `test_patches` is cut from.
+
+        Numbers of test photographs, in the order of the patches; an LR and an HR photograph of one
+        scene have one number. None where it is not known: patch metrics then have no interval.
+        """
+        return None
 
     def test_patches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield LR patches and HR patches of the test images, cut independently of each other.

@@ -171,8 +171,9 @@ def _ticker(
 
 def evaluation_context(dataset: Dataset, device: torch.device) -> EvaluationContext:
     """Return what metrics may know; the store lives as long as the dataset object."""
-    patches = dataset.patch_count if isinstance(dataset, CropDataset) else 0
-    facts = {**dataset.facts(), "patch_count": patches}
+    facts = {**dataset.facts(), "patch_count": 0, "patch_scenes": None}
+    if isinstance(dataset, CropDataset):
+        facts |= {"patch_count": dataset.patch_count, "patch_scenes": dataset.patch_scenes()}
     return EvaluationContext(
         problem=dataset.problem,
         known_map=dataset.known_map,

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
 import torch
 
 from srbench.api.metric import Metric, Score
 from srbench.evaluation.frechet import frechet_of_features
+from srbench.evaluation.frechet_jackknife import distances_left_out
 from srbench.evaluation.inception import PROTOCOL, InceptionFeatures
+from srbench.evaluation.jackknife import group_index, jackknife
 from srbench.evaluation.mean import expect, pattern
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from srbench.api.metric import EvaluationContext
+    from srbench.evaluation.jackknife import Integers
 
 
 class InceptionMetric(Metric):
@@ -51,6 +55,13 @@ class InceptionMetric(Metric):
         self._targets.append(self._inception.of_target(target, self._count))
         self._count += len(target)
 
+    def groups(self) -> Integers:
+        """Group of each image that the jackknife leaves out at a time; scenes stay together."""
+        scenes = self.context.facts.get("test_scenes")
+        if scenes is None or len(scenes) != self._count:
+            scenes = range(self._count)
+        return group_index(scenes)
+
     def remember_targets(self) -> None:
         """Keep the targets' features for later runs, where this was the whole test set."""
         if self._count == self.context.facts.get("test_size"):
@@ -67,17 +78,26 @@ class FID(InceptionMetric):
     elsewhere: ClassVar[str] = "patch-fid"
 
     def compute(self) -> Score:
-        """Return the distance; detail says how well conditioned it was."""
+        """Return the distance and its jackknife interval over test images.
+
+        Detail says how well conditioned it was.
+        """
         found = frechet_of_features(self._predictions, self._targets)
         self.remember_targets()
+        groups = self.groups()
+        x, y = torch.cat(self._predictions).numpy(), torch.cat(self._targets).numpy()
+        left_out = distances_left_out(x, y, groups, groups)
+        sure = jackknife(found.distance, left_out, np.bincount(groups))
         return Score(
             value=found.distance,
             count=self._count,
+            interval=sure.interval,
             detail={
                 "rank": found.rank,
                 "smallest_eigenvalue": found.smallest,
                 "way": found.way,
                 "features": self._predictions[0].shape[1],
+                **sure.detail,
             },
         )
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
 import torch
 
 from srbench.api.metric import Score
 from srbench.errors import DataError
 from srbench.evaluation.fid import InceptionMetric
 from srbench.evaluation.inception import PROTOCOL
+from srbench.evaluation.jackknife import jackknife
 from srbench.evaluation.mean import expect, pattern
 from srbench.evaluation.reducers import shards
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import Tensor
+
+    from srbench.evaluation.jackknife import Floats, Integers
 
 TILE = 2048  # rows of a kernel matrix held at a time
 
@@ -60,6 +64,52 @@ def squared_mmd(first: Sequence[Tensor], second: Sequence[Tensor]) -> float:
     return within_x + within_y - 2 * kernel_sum(x, y) / (n * m)
 
 
+def mmds_left_out(
+    first: Sequence[Tensor],
+    second: Sequence[Tensor],
+    groups: tuple[Integers, Integers],
+    count: int | None = None,
+) -> Floats:
+    """Unbiased squared MMD without each group of rows in turn.
+
+    The kernel is summed once over each pair of groups; what a group adds is then taken off.
+
+    Parameters
+    ----------
+    first, second : sequence of Tensor
+        As for `squared_mmd`.
+    groups : pair of arrays of shape (n,) and (m,)
+        Group of each row, 0 to G - 1.
+    count : int, optional
+        G, where these rows may not have all groups.
+
+    Returns
+    -------
+    array of shape (G,)
+        NaN where a side would keep fewer than two rows.
+    """
+    x, y = torch.cat(list(first)).double(), torch.cat(list(second)).double()
+    count = count or 1 + max(int(group.max()) for group in groups)
+    n, m = (len(group) - np.bincount(group, minlength=count) for group in groups)
+    if min(n.min(), m.min()) < 2:
+        return np.full(count, np.nan)
+    xs, ys = ([side[torch.from_numpy(group == g)] for g in range(count)]
+              for side, group in zip((x, y), groups, strict=True))
+    own = [np.array([_own_kernels(part) for part in parts]) for parts in (xs, ys)]
+    within_x = (_without_group(xs, xs) - (own[0].sum() - own[0])) / (n * (n - 1))
+    within_y = (_without_group(ys, ys) - (own[1].sum() - own[1])) / (m * (m - 1))
+    left_out: Floats = within_x + within_y - 2 * _without_group(xs, ys) / (n * m)
+    return left_out
+
+
+def _without_group(first: list[Tensor], second: list[Tensor]) -> Floats:
+    """Kernel sums over all pairs of rows of which neither is in a group, for each group."""
+    sums = np.array([[kernel_sum(a, b) if len(a) and len(b) else 0.0 for b in second]
+                     for a in first])
+    rest: Floats = sums.sum() - sums.sum(0) - sums.sum(1) + sums.diagonal()
+    return rest
+
+
 def _own_kernels(x: Tensor) -> float:
     """Sum of k(x, x) over rows."""
     return float(((x.square().sum(1) / x.shape[1] + 1) ** 3).sum())
@@ -72,10 +122,13 @@ class KID(InceptionMetric):
     elsewhere: ClassVar[str] = "patch-kid"
 
     def compute(self) -> Score:
-        """Return the squared distance."""
+        """Return the squared distance and its jackknife interval over test images."""
         value = squared_mmd(self._predictions, self._targets)
         self.remember_targets()
-        return Score(value=value, count=self._count)
+        groups = self.groups()
+        left_out = mmds_left_out(self._predictions, self._targets, (groups, groups))
+        sure = jackknife(value, left_out, np.bincount(groups))
+        return Score(value=value, count=self._count, interval=sure.interval, detail=sure.detail)
 
     def self_check(self) -> None:
         """Check the estimator against its definition as a sum over pairs."""

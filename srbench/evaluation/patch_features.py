@@ -17,6 +17,7 @@ from srbench.api.metric import Metric
 from srbench.errors import DataError
 from srbench.evaluation.inception import PROTOCOL as INCEPTION
 from srbench.evaluation.inception import InceptionFeatures
+from srbench.evaluation.jackknife import FEWER, group_index
 from srbench.evaluation.row_file import RowWriter, read_rows
 from srbench.files import cache_dir
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from srbench.api.metric import EvaluationContext
+    from srbench.evaluation.jackknife import Integers
+    from srbench.evaluation.row_file import Rows
 
 LR_PATCH, HR_PATCH = 32, 128
 PROTOCOL = f"lr32-hr128-independent/{INCEPTION}"
@@ -72,6 +75,11 @@ class PatchTargets:
                 self._known, self._writer = read_rows(self._path), None
         return features
 
+    @property
+    def rows(self) -> Rows | None:
+        """Features of all HR patches, (N, d), mapped; None until all are on disk."""
+        return self._known
+
 
 def _path(inception: InceptionFeatures, total: int) -> Path:
     """Return the file that the features of this dataset's HR patches are kept in."""
@@ -89,6 +97,7 @@ class PatchMetric(Metric):
         self._inception = InceptionFeatures.shared(context)
         self._targets = PatchTargets.shared(context)
         self._count = 0
+        self.all_groups = photograph_groups(context)
 
     def features(self, prediction: Tensor, target: Tensor, lr: Tensor) -> tuple[Tensor, Tensor]:
         """Return the features of restored and of HR patches, each (N, d), and count them.
@@ -111,3 +120,22 @@ class PatchMetric(Metric):
     def is_whole(self) -> bool:
         """Whether every patch of the dataset was taken, so that HR statistics may be kept."""
         return self._count == self.context.facts.get("patch_count")
+
+    @property
+    def groups(self) -> tuple[Integers, Integers] | None:
+        """Groups of the LR and the HR patches, see `photograph_groups`; None unless all came."""
+        return self.all_groups if self.is_whole else None
+
+
+def photograph_groups(context: EvaluationContext) -> tuple[Integers, Integers] | None:
+    """Group of each LR and of each HR patch that the jackknife leaves out at a time.
+
+    Patches of one photograph, LR or HR, are in one group. None where the dataset does not say which
+    photographs they are cut from: taken for independent they would seem to tell more than they do.
+    """
+    scenes = context.facts.get("patch_scenes")
+    total = int(context.facts.get("patch_count", 0))
+    if scenes is None or total == 0 or {len(side) for side in scenes} != {total}:
+        return None
+    joint = group_index(np.concatenate([np.asarray(side, np.int64) for side in scenes]), FEWER)
+    return joint[:total], joint[total:]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
 import torch
 
 from srbench.api.metric import Score
 from srbench.errors import DataError
-from srbench.evaluation.kid import check_squared_mmd, squared_mmd
+from srbench.evaluation.jackknife import NONE, jackknife
+from srbench.evaluation.kid import check_squared_mmd, mmds_left_out, squared_mmd
 from srbench.evaluation.patch_features import PROTOCOL, PatchMetric
 from srbench.evaluation.reducers import Blocks
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from srbench.api.metric import EvaluationContext
+    from srbench.evaluation.jackknife import Floats
 
 BLOCK = 1000
 
@@ -34,26 +37,45 @@ class PatchKID(PatchMetric):
         super().__init__(context)
         self._predicted, self._hr = Blocks(BLOCK), Blocks(BLOCK)
         self._values: list[float] = []
+        self._left_out: list[Floats] = []
 
     def update(self, prediction: Tensor, target: Tensor, lr: Tensor) -> None:
         """Take one batch of patches."""
         x, y = self.features(prediction, target, lr)
-        pairs = zip(self._predicted.add(x), self._hr.add(y), strict=True)
-        self._values.extend(squared_mmd([a], [b]) for a, b in pairs)
+        for pair in zip(self._predicted.add(x), self._hr.add(y), strict=True):
+            self._take(*pair)
+
+    def _take(self, x: Tensor, y: Tensor) -> None:
+        """Add the value of one block, and its values without the patches of each group."""
+        if self.all_groups is not None:
+            first = BLOCK * len(self._values)
+            inside = [groups[first : first + len(x)] for groups in self.all_groups]
+            count = 1 + max(int(groups.max()) for groups in self.all_groups)
+            self._left_out.append(mmds_left_out([x], [y], (inside[0], inside[1]), count))
+        self._values.append(squared_mmd([x], [y]))
 
     def compute(self) -> Score:
-        """Return the mean over blocks; detail holds their number and standard deviation."""
+        """Return the mean over blocks and its jackknife interval over photographs.
+
+        Detail holds the number of blocks and their standard deviation.
+        """
         count = BLOCK * len(self._values)
         if not self._values:
             x, y = self._predicted.rest(), self._hr.rest()
             if x is None or y is None:
                 raise DataError("patch-KID was computed before any patch was taken")
-            self._values, count = [squared_mmd([x], [y])], len(x)
+            self._take(x, y)
+            count = len(x)
         mean = math.fsum(self._values) / len(self._values)
         detail: dict[str, float] = {"blocks": len(self._values)}
         if len(self._values) > 1:
             detail["sd_of_blocks"] = float(torch.tensor(self._values, dtype=torch.float64).std())
-        return Score(value=mean, count=count, detail=detail)
+        sure = NONE
+        if self.groups is not None:
+            sizes = np.bincount(np.concatenate(self.groups))
+            sure = jackknife(mean, np.mean(self._left_out, axis=0), sizes)
+        return Score(value=mean, count=count, interval=sure.interval,
+                     detail={**detail, **sure.detail})
 
     def self_check(self) -> None:
         """Check the estimator against its definition as a sum over pairs."""

@@ -74,6 +74,15 @@ def merge(first: Moments, second: Moments) -> Moments:
     )
 
 
+def without(total: Moments, part: Moments) -> Moments:
+    """Moments of what is left where ``part`` is taken out of ``total``: `merge` turned round."""
+    count = total.count - part.count
+    mean = (total.mean * total.count - part.mean * part.count) / count
+    gap = part.mean - mean
+    outer = gap.square() if total.m2.ndim == 1 else torch.outer(gap, gap)
+    return Moments(count, mean, total.m2 - part.m2 - outer * (count * part.count / total.count))
+
+
 def shards(rows: Tensor, size: int) -> list[Tensor]:
     """Cut a tensor into parts of at most ``size`` rows."""
     return [rows[first : first + size] for first in range(0, len(rows), size)]

@@ -302,6 +302,18 @@ class TestEvaluation:
                 assert any((view[:, :, 0, 0] == patch[0, 0]).all(-1).any() and
                            (view == patch).all((-1, -2, -3)).any() for view in views)
 
+    def test_patches_come_from_the_photographs_that_are_named(self, kept, dataset):
+        scenes = dataset.patch_scenes()
+        patches = [to_bytes(side) for side in next(iter(dataset.test_patches(40)))]
+        for role, size, side in (("lr-test", 32, 0), ("hr-test", 128, 1)):
+            assert len(scenes[side]) == dataset.patch_count
+            views = [np.lib.stride_tricks.sliding_window_view(image, (size, size, 3))[:, :, 0]
+                     for image in kept[0].pixels[role].values()]
+            for scene, patch in list(zip(scenes[side], patches[side], strict=True))[:12]:
+                view = views[scene]
+                assert any((view[top, left] == patch).all() for top, left in
+                           zip(*(view[:, :, 0, 0] == patch[0, 0]).all(-1).nonzero(), strict=True))
+
     def test_lr_and_hr_patches_are_not_aligned(self, dataset, monkeypatch):
         drawn = []
         original = crops_module.random_places
