@@ -67,7 +67,7 @@ def absent_rows(rows: Sequence[Row], columns: Sequence[Column], definition: Defi
     """
     absent: dict[str, dict[str, Published]] = {}
     for expected in definition.published:
-        if any(_is_label(row.label, expected.label) for row in rows):
+        if any(is_label(row.label, expected.label) for row in rows):
             continue
         for column in columns:
             if (column.metric, column.dataset) == (expected.metric, expected.dataset):
@@ -78,10 +78,10 @@ def absent_rows(rows: Sequence[Row], columns: Sequence[Column], definition: Defi
 def _find(definition: Definition, label: str, column: Column) -> Expected | None:
     return next((expected for expected in definition.published
                  if (expected.metric, expected.dataset) == (column.metric, column.dataset)
-                 and _is_label(label, expected.label)), None)
+                 and is_label(label, expected.label)), None)
 
 
-def _is_label(shown: str, label: str) -> bool:
+def is_label(shown: str, label: str) -> bool:
     """Whether a row is the method's: boards add precision or budget, as in ``ots (bf16)``."""
     return shown == label or shown.startswith(f"{label} (")
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from srbench.boards.board import Board, Column, Entry, Row
@@ -44,23 +46,47 @@ def records_csv(records: Sequence[Record], invalid: Sequence[Invalid] = ()) -> s
 def board_data(board: Board) -> dict[str, Any]:
     """Return JSON data of a board: what its page shows, as numbers."""
     table = board.final
-    return {
-        "title": board.title, "preset": board.preset, "notice": board.notice,
+    data = {
+        "name": board.name, "title": board.title, "preset": board.preset,
+        "datasets": board.datasets, "notice": board.notice,
         "finding": finding(board), "superseded": board.superseded,
-        "columns": [{**vars(column), "better": column.words} for column in table.columns],
-        "rows": [{"label": row.label, "method": row.method, "flags": row.flags, "seeds": row.seeds,
-                  "seconds_fit": row.seconds_fit, "images": row.images,
-                  "parameters": row.parameters,
-                  "values": {column.name: {"mean": entry.mean, "sd": entry.sd,
-                                           "seeds": entry.seeds}
-                             for column, entry in zip(table.columns, row.entries, strict=True)}}
+        "reference": board.reference, "criterion": board.criterion,
+        "columns": [{**asdict(column), "better": column.words} for column in table.columns],
+        "rows": [{"label": row.label, "method": row.method, "flags": row.flags,
+                  "seeds": row.seeds, "costs": asdict(row.costs),
+                  "sweep": asdict(row.sweep) if row.sweep else None,
+                  "values": {column.name: _value(entry) for column, entry in
+                             zip(table.columns, row.entries, strict=True)}}
                  for row in table.rows],
-        "unavailable": [vars(gap) for gap in table.gaps],
+        "absent": [{"label": label, "published": {name: asdict(value)
+                                                  for name, value in published.items()}}
+                   for label, published in table.absent],
+        "unavailable": [asdict(gap) for gap in table.gaps],
         "inapplicable": [{"why": why, "titles": titles} for why, titles in table.inapplicable],
         "notes": [{"note": note, "labels": labels} for note, labels in board.notes],
-        "failures": [vars(failure) for failure in board.failures],
+        "failures": [asdict(failure) for failure in board.failures],
         "cells": [record.identity.key for record in board.records],
     }
+    return {key: _finite(value) for key, value in data.items()}
+
+
+def _value(entry: Entry) -> dict[str, Any]:
+    """One entry as data; without a value the number of its gap, and what was published."""
+    published = asdict(entry.published) if entry.published else None
+    if entry.estimate is None:
+        return {"mean": None, "gap": entry.gap, "published": published}
+    return {**asdict(entry.estimate), "best": entry.best, "rank": entry.rank,
+            "against": {label: asdict(difference) for label, difference in entry.against},
+            "published": published}
+
+
+def _finite(data: Any) -> Any:
+    """Data with null for numbers that JSON does not have."""
+    if isinstance(data, float):
+        return data if math.isfinite(data) else None
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    return [_finite(value) for value in data] if isinstance(data, list | tuple) else data
 
 
 def board_latex(board: Board) -> str:
@@ -72,6 +98,7 @@ def board_latex(board: Board) -> str:
     lines += [r"\bottomrule", r"\end{tabular}"]
     title = f"{printable(board.title)}, preset {printable(board.preset)}"
     lines.insert(0, " ".join(f"% {title}".split()))
+    lines.insert(1, "% mean over seeds, 95 % interval over seeds and test images in brackets")
     return "\n".join(lines) + "\n"
 
 
@@ -82,15 +109,18 @@ def _latex_row(row: Row, columns: Sequence[Column]) -> str:
 
 def _latex_header(column: Column) -> str:
     unit = f" [{column.unit}]" if column.unit else ""
-    return _latex(f"{column.title}{unit} {column.arrow}")
+    return _latex(f"{column.heading}{unit} {column.arrow}")
 
 
 def _latex_entry(entry: Entry, column: Column) -> str:
-    if entry.mean is None:
+    if entry.estimate is None:
         return "--"
-    mean = column.show(entry.mean)
+    mean = column.show(entry.estimate.mean)
     shown = rf"\textbf{{{mean}}}" if entry.best else mean
-    return shown if entry.sd is None else rf"{shown} $\pm$ {column.show(entry.sd)}"
+    if entry.estimate.interval is None:
+        return shown
+    low, high = entry.estimate.interval
+    return rf"{shown} {{\scriptsize [{column.show(low)}, {column.show(high)}]}}"
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -135,7 +135,7 @@ def _cells(row: Row, table: Table, indices: Sequence[int]) -> list[RenderableTyp
     return [Text(_label(row)),
             *(Text(_value(entry, column, row), style="bold" if entry.best else "")
               for entry, column in values),
-            str(row.seeds), f"{row.seconds_fit:,.1f}", f"{row.parameters:,.0f}"]
+            str(len(row.seeds)), f"{row.costs.seconds:,.1f}", f"{row.costs.parameters:,.0f}"]
 
 
 def _label(row: Row) -> str:
@@ -144,7 +144,7 @@ def _label(row: Row) -> str:
 
 def _header(column: Column) -> str:
     """The title a word to a line, unit and arrow below it."""
-    words = _clean(column.title).replace(" ", "\n")
+    words = _clean(column.heading).replace(" ", "\n")
     return f"{words}\n{_clean(column.unit)} {column.arrow}".replace("\n ", "\n")
 
 
@@ -153,11 +153,12 @@ def _widest(heading: str) -> int:
 
 
 def _value(entry: Entry, column: Column, row: Row) -> str:
-    if entry.mean is None:
+    found = entry.estimate
+    if found is None:
         return f"– [{entry.gap}]"
-    deviation = "" if entry.sd is None else f" ± {column.show(entry.sd)}"
-    fewer = "" if entry.seeds == row.seeds else f" ({entry.seeds} of {row.seeds})"
-    return column.show(entry.mean) + deviation + fewer
+    deviation = "" if found.seed_sd is None else f" ± {column.show(found.seed_sd)}"
+    fewer = "" if found.seeds == len(row.seeds) else f" ({found.seeds} of {len(row.seeds)})"
+    return column.show(found.mean) + deviation + fewer
 
 
 def _mending(remedy: str) -> str:

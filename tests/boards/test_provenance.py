@@ -1,72 +1,127 @@
-"""How a board says its numbers came about, and where its links lead."""
+"""How a board says its numbers came about."""
 
 from __future__ import annotations
 
 import csv
 import io
-from urllib.parse import unquote
+import json
 
 import pytest
 
-from srbench.boards.build import build_board, log_linker, page_names, plan_commands
-from srbench.boards.provenance import flatten, provenance
-from srbench.boards.table import make_boards, natural_key
+from srbench.boards.definition import Definition
+from srbench.boards.provenance import MOST_VALUES, flatten, plan_commands, provenance
+from srbench.boards.table import make_board, natural_key
 from srbench.boards.text import board_latex, records_csv
-from srbench.foreign.text import printable
 from srbench.results.store import Store
-from tests.boards.conftest import Page
-from tests.results.factory import log_file, make_metric, make_record
-
-HOSTILE = "<b>x</b>\"'&\u202e{{7*7}}"
+from tests.boards.worlds import mix_board, mix_records, only
+from tests.results.factory import make_record
 
 
 def board_of(*records):
-    board, = make_boards(records)
-    return board
+    return only(records)
+
+
+def facts_of(*records):
+    return dict(provenance(board_of(*records)).facts)
 
 
 def test_facts_name_every_value_that_occurs_once():
-    records = [make_record("a", seed=2, finished="2026-01-02T05:00:00+00:00"),
-               make_record("b", seed=0, finished="2026-01-02T04:00:00+00:00", budget="60s")]
-    facts = dict(provenance(board_of(*records)).facts)
+    facts = facts_of(
+        make_record("a", seed=2, finished="2026-01-02T05:00:00+00:00"),
+        make_record("b", seed=0, finished="2026-01-02T04:00:00+00:00", budget="60s"))
     assert facts["Dataset"] == "w2-early"
+    assert facts["Source of the data"] == "official"
+    assert facts["Fingerprint of the data (SHA-256)"] == "d" * 64
+    assert facts["Preset"] == "quick"
+    assert facts["Cells"] == "2, 0 of them not ok"
     assert facts["Seeds"] == "0, 2"
     assert facts["Precision"] == "fp32"
     assert facts["Training budget"] == "the preset's, 60s"
     assert facts["First cell finished"] == "2026-01-02T04:00:00+00:00"
     assert facts["Last cell finished"] == "2026-01-02T05:00:00+00:00"
     assert facts["srbench"] == f"0.1.0, sources {'c' * 12}"
+    assert facts["Result"] == "last iterate of training"
     assert "Left out" not in facts
+
+
+def test_seeds_are_in_the_order_of_numbers():
+    assert facts_of(*(make_record(seed=seed) for seed in (10, 9, 0)))["Seeds"] == "0, 9, 10"
+
+
+def test_cells_that_did_not_finish_are_counted():
+    assert facts_of(make_record(), make_record("b", status="oom"))["Cells"] == (
+        "2, 1 of them not ok")
 
 
 def test_records_left_out_are_counted():
     old = make_record(finished="2025-01-01T00:00:00+00:00")
-    facts = dict(provenance(board_of(old, make_record())).facts)
-    assert facts["Left out"].startswith("1 older records")
+    assert facts_of(old, make_record())["Left out"].startswith("1 older records")
 
 
-def test_equal_environments_are_told_once_with_their_count():
-    records = [make_record(label) for label in ("a", "b", "c", "d")]
+def test_the_commits_of_the_harness_are_named_shortened():
+    records = [make_record(name) for name in "abc"]
+    records[0].environment = {"git": {"commit": "1" * 40}}
+    records[1].environment = {"git": {"commit": "2" * 40, "dirty": True}}
+    assert facts_of(*records)["Commit"] == f"{'1' * 12}, {'2' * 12}"
+    assert "Commit" not in facts_of(make_record())
+
+
+def test_several_datasets_are_all_named():
+    facts = dict(provenance(mix_board(mix_records({"a": {2: 1.0, 4: 2.0}}))).facts)
+    assert facts["Dataset"] == "mix3tomix10[dim=2], mix3tomix10[dim=4], mix3tomix10[dim=16]"
+    assert facts["Fingerprint of the data (SHA-256)"].count(", ") == 1
+
+
+def test_a_board_without_records_says_only_what_it_would_be():
+    board = make_board(Definition(name="w2", title="W2", preset="paper", datasets=("w2",)), [])
+    found = provenance(board, ["srbench run --methods ots"])
+    assert dict(found.facts) == {"Dataset": "w2", "Preset": "paper", "Cells": "none"}
+    assert found.environment == ()
+    assert found.commands == ("srbench run --methods ots",)
+
+
+def test_one_value_of_the_environment_is_told_once():
+    found = dict(provenance(board_of(*(make_record(name) for name in "abc"))).environment)
+    assert found == {"python": "3.12.1", "cpu.model": "A processor", "cpu.threads": "1",
+                     "packages.torch": "2.10.0"}
+
+
+def test_values_that_differ_are_counted_the_most_frequent_first():
+    records = [make_record(name) for name in "abcde"]
     records[2].environment = {"python": "3.13.0"}
-    records[3].environment = {}
-    found = provenance(board_of(*records)).environments
-    assert [count for count, _ in found] == [2, 1]
-    assert ("cpu.model", "A processor") in found[0][1]
-    assert found[1][1] == (("python", "3.13.0"),)
+    records[3].environment = {"python": "3.11.9"}
+    records[4].environment = {"gpu": "One"}
+    found = dict(provenance(board_of(*records)).environment)
+    assert found["python"] == "3.12.1 (2 cells), 3.11.9 (1 cells), 3.13.0 (1 cells)"
+    assert found["gpu"] == "One"
 
 
-def test_settings_are_those_of_each_label_in_numerical_order():
-    records = [make_record(f"gan[k={k}]", seed=seed, method_params={"k": k, "nested": {"on": True}})
-               for k in (10, 9) for seed in (0, 1)]
-    first, second = provenance(board_of(*records)).settings
-    assert (first.label, second.label) == ("gan[k=9]", "gan[k=10]")
-    assert first.values == (("k", "9"), ("nested.on", "true"))
-    assert first.plugin == f"srbench 0.1.0, sources {'a' * 12}"
+def test_many_values_of_one_fact_are_cut():
+    records = [make_record(f"m{number}") for number in range(MOST_VALUES + 3)]
+    for number, record in enumerate(records):
+        record.environment = {"host": f"h{number}"}
+    text = dict(provenance(board_of(*records)).environment)["host"]
+    assert text.count("(1 cells)") == MOST_VALUES
+    assert text.endswith(" and 3 other values")
+
+
+def test_the_environment_does_not_depend_on_the_order_of_records():
+    records = [make_record(name) for name in "abcd"]
+    for number, record in enumerate(records):
+        record.environment = {f"k{number}": number, "both": number % 2}
+    assert (provenance(board_of(*records)).environment
+            == provenance(board_of(*records[::-1])).environment)
 
 
 def test_flatten_leaves_out_what_is_absent_and_keeps_false_and_zero():
     assert flatten({"a": {"b": {"c": 0}}, "d": None, "e": False, "f": [1, 2], "g": ""}) == (
         ("a.b.c", "0"), ("e", "false"), ("f", "[1, 2]"), ("g", ""))
+    assert flatten({}) == ()
+
+
+def test_flatten_writes_what_json_can_read():
+    data = {"x": 1e-5, "y": [1, "two", None], "z": True}
+    assert {name: json.loads(text) for name, text in flatten(data)} == data
 
 
 @pytest.mark.parametrize(("smaller", "larger"), [
@@ -77,49 +132,6 @@ def test_numbers_in_labels_count_as_numbers(smaller, larger):
     assert natural_key(smaller) == natural_key(smaller)
 
 
-def test_hostile_words_in_every_field_stay_words(tmp_path):
-    metric = make_metric("psnr", 20.0, title=HOSTILE, unit=HOSTILE, protocol=HOSTILE)
-    gone = make_metric("ssim", None, title=HOSTILE, protocol="p", unavailable=HOSTILE,
-                       remedy=HOSTILE)
-    good = make_record(HOSTILE, title=HOSTILE, preset=HOSTILE, notice=HOSTILE, source=HOSTILE,
-                       precision=HOSTILE, budget=HOSTILE, metrics={"psnr": metric, "ssim": gone},
-                       method_params={HOSTILE: HOSTILE})
-    good.environment = {HOSTILE: {HOSTILE: HOSTILE}}
-    good.outcome.flags = [HOSTILE]
-    for field in ("method_distribution", "method_version", "method_digest", "srbench_version"):
-        setattr(good.origin, field, HOSTILE)
-    bad = make_record(HOSTILE, seed=1, title=HOSTILE, preset=HOSTILE, status="crashed",
-                      reason=HOSTILE)
-    bad.outcome.log_tail = [HOSTILE]
-    Store(tmp_path).write_plan("2026-01-02-030405", {"cells": [], "command": HOSTILE})
-
-    path = build_board([good, bad], tmp_path / "out", runs=tmp_path,
-                       definitions={"psnr": HOSTILE})
-    source = path.read_text(encoding="utf-8")
-    page = Page.of(source)
-
-    assert "<b>" not in source
-    assert "49" not in page.text.replace(printable(HOSTILE), "")
-    assert page.unbalanced == []
-    assert page.text.count(printable(HOSTILE)) > 20
-    assert "script" not in {tag for tag, _ in page.tags}
-
-
-def test_a_log_is_linked_whatever_the_folder_is_called(tmp_path):
-    runs = tmp_path / "runs #1 50%?"
-    record = make_record(status="failed")
-    log = log_file(runs, record)
-    path = build_board([record], tmp_path / "board", runs=runs, definitions={})
-    link, = (tag["href"] for tag in Page.of(path.read_text(encoding="utf-8")).all("a")
-             if tag["href"].endswith("log.txt"))
-    assert not set(link) & set("#? ")
-    assert (path.parent / unquote(link)).resolve() == log.resolve()
-
-
-def test_a_log_that_is_gone_is_not_linked(tmp_path):
-    assert log_linker(tmp_path, tmp_path / "out")("cells/x/log.txt") == ""
-
-
 def test_commands_of_plans_once_each_and_none_of_lost_plans(tmp_path):
     store = Store(tmp_path)
     store.write_plan("one", {"cells": [], "command": "srbench run --methods a"})
@@ -127,16 +139,6 @@ def test_commands_of_plans_once_each_and_none_of_lost_plans(tmp_path):
     store.write_plan("three", {"cells": [], "command": ["not", "text"]})
     records = [make_record(name, plan=name) for name in ("one", "two", "three", "lost", "../up")]
     assert plan_commands(board_of(*records), store) == ["srbench run --methods a"]
-
-
-def test_long_titles_that_differ_late_have_files_of_their_own(tmp_path):
-    records = [make_record(title="w" * 300 + end) for end in ("a", "b", "c")]
-    names = page_names(make_boards(records))
-    assert len(set(names)) == 3
-    build_board(records, tmp_path, runs=tmp_path, definitions={})
-    assert len(list(tmp_path.glob("*.html"))) == 4
-    for name, board in zip(names, make_boards(records), strict=True):
-        assert board.title in (tmp_path / f"{name}.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\x0b", "\x85", "\u2028"])
@@ -153,4 +155,4 @@ def test_a_metric_called_like_a_fact_keeps_a_column_of_its_own():
     assert (line["seed"], line["images"]) == ("3", "1280000")
     assert (line["seed (seed/v1)"], line["images (images/v1)"]) == ("5.5", "6.5")
     assert [entry.mean for entry in table.rows[0].entries] == [1.0, 5.5, 6.5]
-    assert table.rows[0].images == 1_280_000
+    assert table.rows[0].costs.images == 1_280_000

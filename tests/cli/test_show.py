@@ -119,7 +119,7 @@ def test_json_is_one_document_even_beside_warnings(runs):
 def test_latex(runs):
     result = srbench("--latex")
     assert result.stdout.count(r"\begin{tabular}") == 2
-    assert r"\textbf{6.0} $\pm$ 1.4" in result.stdout
+    assert r"ots & \textbf{6.0} {\scriptsize [-6.7, 18.7]} & \textbf{25.00}" in result.stdout
 
 
 def test_nothing_matched_is_exit_code_4(tmp_path, monkeypatch):

@@ -49,9 +49,10 @@ def test_three_seeds_by_hand_and_in_the_table():
                for seed, value in values.items()]
     board, = make_boards(records)
     row, = board.final.rows
-    assert (row.entries[0].mean, row.entries[0].seeds) == (3.0, 3)
-    assert row.entries[0].sd == pytest.approx(math.sqrt(7))
-    assert row.seconds_fit == pytest.approx(3.0)
+    found = row.entries[0].estimate
+    assert (found.mean, found.seeds) == (3.0, 3)
+    assert found.seed_sd == pytest.approx(math.sqrt(7))
+    assert row.costs.seconds == pytest.approx(3.0)
     assert board.seeds == (0, 1, 5)
 
 
@@ -65,7 +66,8 @@ def test_seeds_measured_by_two_protocols_are_not_averaged_together():
     assert (line["psnr (psnr/luma/v1)"], line["psnr (psnr/luma/v1).n"]) == (30.0, 1)
     assert line["seeds"] == 2
     row, = make_boards(records)[0].final.rows
-    assert [(entry.mean, entry.seeds) for entry in row.entries] == [(20.0, 1), (30.0, 1)]
+    assert [(entry.mean, entry.estimate.seeds) for entry in row.entries] == [(20.0, 1),
+                                                                             (30.0, 1)]
 
 
 def test_the_same_label_on_two_datasets_and_presets_is_four_rows():
