@@ -36,13 +36,14 @@ DESIGNS = [Design(name=name, seeds=seeds, scenes=scenes, ratio=ratio)
            for seeds in (2, 3, 5) for scenes in (20, 100) for name, ratio in SOURCES.items()]
 DESIGNS += [Design(name=f"{name}, strong interaction", seeds=seeds, scenes=100, ratio=ratio,
                    inter=0.5) for seeds in (3, 5) for name, ratio in SOURCES.items()]
-DESIGNS += [Design(name=f"{name}, 1 to 9 crops a scene", seeds=3, scenes=40, ratio=ratio, crops=True)
-            for name, ratio in SOURCES.items()]
+DESIGNS += [Design(name=f"{name}, 1 to 9 crops a scene", seeds=3, scenes=40, ratio=ratio,
+                   crops=True) for name, ratio in SOURCES.items()]
 DESIGNS += [Design(name=f"{name}, skewed", seeds=3, scenes=100, ratio=ratio, skewed=True)
             for name, ratio in SOURCES.items()]
 DESIGNS += [Design(name=f"{name}, jackknife of 20 groups", seeds=3, scenes=20, ratio=ratio,
                    groups=20) for name, ratio in SOURCES.items()]
-DESIGNS += [Design(name=f"difference, {name}", seeds=first, other=second, scenes=scenes, ratio=ratio)
+DESIGNS += [Design(name=f"difference, {name}", seeds=first, other=second, scenes=scenes,
+                   ratio=ratio)
             for first, second, scenes in ((2, 2, 100), (3, 3, 20), (3, 3, 100), (2, 5, 100),
                                           (5, 5, 100), (3, 0, 100))
             for name, ratio in SOURCES.items()]

@@ -5,6 +5,8 @@ The table of docs/statistics.md: ``pytest -m slow -n 0 -s tests/results/test_cov
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -25,7 +27,7 @@ def test_coverage_is_near_nominal(design):
 def test_coverage_of_all_designs_is_93_to_97_percent():
     """With two trainings the t quantiles are 12.7 and more, and intervals rather too wide."""
     lines = table(10_000)
-    print("\n" + lines)
+    sys.stdout.write(f"\n{lines}\n")
     for design, line in zip(DESIGNS, lines.splitlines()[2:], strict=True):
         share = float(line.split("|")[-2].strip(" %"))
         most = 98.0 if 2 in (design.seeds, design.other) else 97.0
@@ -40,7 +42,7 @@ def test_coverage_of_the_bootstrap_over_scenes(scenes, least):
     grids = draw.normal(size=(4000, 1, scenes))
     found = estimate_all([Sample(seeds=(0,), values=grid.mean(1), scenes=grid) for grid in grids])
     share = 100 * np.mean([e.scene_interval[0] <= 0 <= e.scene_interval[1] for e in found])
-    print(f"\nbootstrap over {scenes} scenes: {share:.1f} %")
+    sys.stdout.write(f"\nbootstrap over {scenes} scenes: {share:.1f} %\n")
     assert least <= share <= 96
 
 

@@ -320,7 +320,7 @@ def test_equal_values_have_an_interval_of_no_width():
     assert rank_ranges([(2.5, 2.5), (2.5, 2.5), (2.6, 2.7)]) == [(1, 2), (1, 2), (3, 3)]
 
 
-@pytest.mark.parametrize("changes, message", [
+@pytest.mark.parametrize(("changes", "message"), [
     ({"seeds": ()}, "0 seeds have values"), ({"values": np.ones(2)}, "3 seeds have values"),
     ({"scenes": np.ones((2, 5))}, r"not \(3, N\)"), ({"scenes": np.ones((3, 0))}, r"not \(3, N\)"),
     ({"jackknife": np.ones(3)}, "jackknife have the shape"),
