@@ -37,11 +37,12 @@ class Stored:
 
 @dataclass(frozen=True)
 class Cell:
-    """The finished cell whose images stand for a row of the board."""
+    """The finished cell whose images stand for a row of the board, and its dataset's title."""
 
     row: Row
     record: Record
     cells: Path
+    dataset: str
 
     @property
     def seed(self) -> int:
@@ -55,9 +56,9 @@ class Cell:
 
     @cached_property
     def kept(self) -> int:
-        """How many test images it kept."""
-        return next((index for index in range(MOST_SCENES)
-                     if self.path(f"images/prediction_{index}.png") is None), MOST_SCENES)
+        """How many test images it kept, lost files counted."""
+        return max((index + 1 for index in range(MOST_SCENES)
+                    if self.path(f"images/prediction_{index}.png") is not None), default=0)
 
     def path(self, name: str) -> Path | None:
         """Path of a file of the cell that is there and no link."""
@@ -135,7 +136,7 @@ def cells_with_images(board: Board, cells: Path) -> list[Cell]:
         group = found.setdefault(title, {})
         best = group.get(label)
         if best is None or record.identity.seed < best.seed:
-            cell = Cell(rows[label], record, cells)
+            cell = Cell(rows[label], record, cells, title)
             if cell.kept:
                 group[label] = cell
     order = {title: place for place, title in enumerate(board.datasets)}
@@ -152,8 +153,7 @@ def _ordered(board: Board, group: dict[str, Cell]) -> list[Cell]:
 
 def columns_of(board: Board, cell: Cell) -> list[Column]:
     """The board's columns that were measured on the cell's dataset."""
-    title = shown_titles(board.records)[board.records.index(cell.record)]
-    return [column for column in board.final.columns if column.dataset in ("", title)]
+    return [column for column in board.final.columns if column.dataset in ("", cell.dataset)]
 
 
 def first_readable(cells: Sequence[Cell], kind: str, index: int) -> Stored | None:

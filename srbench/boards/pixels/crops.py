@@ -95,15 +95,15 @@ def choose_gain(errors: list[Pixels8]) -> int:
     return next((gain for gain in GAINS if gain * typical < GREY), GAINS[-1])
 
 
-def thumbnail(hr: Stored, shown: int) -> Picture:
-    """Embed a small view of a scene: means of whole blocks of what is shown."""
-    pixels = cut(hr.pixels, crop_box(hr.size, hr.size, shown))
+def thumbnail(hr: Stored) -> Picture:
+    """Embed a small view of a whole image: means of blocks, those at the edges left out."""
+    pixels = hr.pixels
     block = -(-max(pixels.shape[:2]) // THUMBNAIL)
-    height, width = (max(1, length // block) for length in pixels.shape[:2])
-    kept = pixels[:height * block, :width * block].astype(np.int64)
-    if min(pixels.shape[:2]) >= block:
-        kept = kept.reshape(height, block, width, block, 3).sum((1, 3)) // block**2
-    small = np.ascontiguousarray(kept.astype(np.uint8))
+    tall, wide = (min(block, length) for length in pixels.shape[:2])  # a thin image has one row
+    height, width = pixels.shape[0] // tall, pixels.shape[1] // wide
+    blocks = pixels[:height * tall, :width * wide].astype(np.int64)
+    means = blocks.reshape(height, tall, width, wide, 3).sum((1, 3)) // (tall * wide)
+    small = np.ascontiguousarray(means.astype(np.uint8))
     return Picture(uri=data_uri(encode_rgb(small)), width=small.shape[1], height=small.shape[0])
 
 

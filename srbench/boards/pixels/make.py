@@ -4,31 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from srbench.boards.board import Board, Column
-from srbench.boards.pixels.cells import (
-    Cell,
-    Stored,
-    cells_with_images,
-    columns_of,
-    first_readable,
-)
+from srbench.boards.pixels.album import Album, Plan
+from srbench.boards.pixels.cells import Cell, cells_with_images, columns_of, first_readable
 from srbench.boards.pixels.crops import (
     PHOTOGRAPH_SIDE,
     SIDE,
     choose_gain,
     crop_box,
     cut,
-    difference_picture,
-    picture,
-    thumbnail,
 )
 from srbench.boards.pixels.flags import flag_notes
-from srbench.boards.pixels.model import Option, Picture, Pixels, Scene, Shot
+from srbench.boards.pixels.model import Option, Pixels, Scene, Shot
 from srbench.boards.pixels.palettes import make_palettes
 from srbench.boards.pixels.scenes import Choice, choose_scenes
 from srbench.boards.pixels.words import with_unit
@@ -38,74 +29,6 @@ BUDGET = 700_000  # bytes of all images of a page as base64; the page itself may
 VALUES = ("psnr", "lpips", "ssim")  # shown beside the first column, as far as three go
 MOST_VALUES = 3
 FEWEST_SCENES = 3
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What a page would show."""
-
-    cells: list[Cell]
-    scenes: tuple[tuple[int, str], ...]
-    side: int
-
-
-@dataclass
-class Album:
-    """Pictures of a board, each made once, whichever plan asks."""
-
-    cells: list[Cell]
-    gain: int
-    _images: dict[tuple[str, str, int], Stored | None] = field(default_factory=dict)
-    _pictures: dict[tuple[str, str, int, int], Picture] = field(default_factory=dict)
-
-    def image(self, cell: Cell | None, kind: str, index: int) -> Stored | None:
-        """An image of a cell, or LR or HR of the first cell that has them."""
-        key = cell.row.anchor if cell else "", kind, index
-        if key not in self._images:
-            self._images[key] = cell.image(kind, index) if cell else \
-                first_readable(self.cells, kind, index)
-        return self._images[key]
-
-    def shot(self, cell: Cell | None, kind: str, index: int, side: int) -> Shot:
-        """Picture and difference map of what is shown of an image."""
-        image, hr = self.image(cell, kind, index), self.image(None, "hr", index)
-        if image is None or hr is None:
-            return Shot(picture=None, why="no image was kept, or its file is damaged")
-        if kind == "prediction" and image.size != hr.size:
-            return Shot(picture=None, why="the image has another size than HR")
-        key = cell.row.anchor if cell else "", kind, index, side
-        if key not in self._pictures:
-            self._pictures[key] = picture(image, hr.size, side)
-        difference = None
-        if kind != "hr" and image.size == hr.size:
-            mapped = key[0], f"{kind}-difference", index, side
-            if mapped not in self._pictures:
-                self._pictures[mapped] = difference_picture(image, hr, side, self.gain)
-            difference = self._pictures[mapped]
-        return Shot(picture=self._pictures[key], difference=difference)
-
-    def thumbnail(self, index: int, side: int) -> Picture:
-        """A small view of a scene."""
-        hr = self.image(None, "hr", index)
-        if hr is None:
-            raise ValueError(f"scene {index} was chosen though its HR image cannot be read")
-        key = "", "thumbnail", index, side
-        if key not in self._pictures:
-            self._pictures[key] = thumbnail(hr, side)
-        return self._pictures[key]
-
-    def weight(self, plan: Plan, most: int) -> int:
-        """Bytes of a plan's pictures as base64, or a number above ``most`` as soon as it is."""
-        total = 0
-        for index, _ in plan.scenes:
-            total += len(self.thumbnail(index, plan.side).uri)
-            ends: list[tuple[Cell | None, str]] = [(None, "lr"), (None, "hr")]
-            for cell, kind in ends + [(cell, "prediction") for cell in plan.cells]:
-                shot = self.shot(cell, kind, index, plan.side)
-                total += sum(len(part.uri) for part in (shot.picture, shot.difference) if part)
-                if total > most:
-                    return total
-        return total
 
 
 def make_pixels(board: Board, cells: Path) -> Pixels | None:
@@ -133,10 +56,11 @@ def make_pixels(board: Board, cells: Path) -> Pixels | None:
     clouds = sum(len(cloud.picture.uri) for cloud in palettes.clouds if cloud.picture) \
         if palettes else 0
     side = PHOTOGRAPH_SIDE if shown[0].record.identity.scale > 1 else SIDE
-    album = Album(shown, _gain(shown, choice, side))
+    album = Album(shown, map_gain(shown, choice, side))
     plan = _fitting(album, shown, choice, side, BUDGET - clouds)
-    order = tuple(_scene(album, plan, index, role) for index, role in plan.scenes)
-    options = _options(album, plan, _columns(board, shown[0]))
+    order = tuple(Scene(number=index + 1, role=role, thumbnail=album.thumbnail(index))
+                  for index, role in plan.scenes)
+    options = _options(album, plan, shown_columns(board, shown[0]))
     return Pixels(
         scenes=order, options=options, palettes=palettes, flags=flag_notes(board),
         scene=next((place for place, scene in enumerate(order) if scene.role == "median"), 0),
@@ -145,8 +69,8 @@ def make_pixels(board: Board, cells: Path) -> Pixels | None:
         left_out=_left_out(plan, shown, choice))
 
 
-def _gain(cells: Sequence[Cell], choice: Choice, side: int) -> int:
-    """Factor of the difference maps, from the first scene of the methods that are not folded."""
+def map_gain(cells: Sequence[Cell], choice: Choice, side: int) -> int:
+    """Factor of the difference maps, from the first scene; folded methods have no say."""
     index = choice.order[0][0]
     hr = first_readable(cells, "hr", index)
     errors = []
@@ -166,21 +90,20 @@ def _fitting(album: Album, cells: list[Cell], choice: Choice, side: int, most: i
     plans = [Plan(cells=cells, scenes=choice.order, side=side)]
     plans += [Plan(cells=kept, scenes=choice.order[:count], side=side)
               for count in range(len(choice.order), len(few) - 1, -1)]
-    plans.append(Plan(cells=kept, scenes=few, side=SIDE))
+    plans += [Plan(cells=kept, scenes=few, side=smaller)
+              for smaller in range(side - 32, SIDE - 1, -32)]
     plans += [Plan(cells=kept[:count], scenes=few, side=SIDE)
               for count in range(len(kept) - 1, 0, -1)]
+    plans += [Plan(cells=kept[:1], scenes=few[:count], side=SIDE)
+              for count in range(len(few) - 1, 0, -1)]
     return next((plan for plan in plans if album.weight(plan, most) <= most), plans[-1])
 
 
-def _columns(board: Board, cell: Cell) -> list[Column]:
+def shown_columns(board: Board, cell: Cell) -> list[Column]:
     """The first column and those of `VALUES`, at most three."""
     columns = columns_of(board, cell)
     wanted = [column for name in VALUES for column in columns[1:] if column.metric == name]
     return [*columns[:1], *wanted][:MOST_VALUES]
-
-
-def _scene(album: Album, plan: Plan, index: int, role: str) -> Scene:
-    return Scene(number=index + 1, role=role, thumbnail=album.thumbnail(index, plan.side))
 
 
 def _options(album: Album, plan: Plan, columns: Sequence[Column]) -> tuple[Option, ...]:
@@ -190,12 +113,17 @@ def _options(album: Album, plan: Plan, columns: Sequence[Column]) -> tuple[Optio
             album.shot(None, kind, index, plan.side) for index, _ in plan.scenes))
 
     rows = [Option(key=key, label=printable(cell.row.label),
-                   note=f"seed {cell.seed}" if cell.many else "",
+                   note=named(cell),
                    shots=tuple(_valued(album, cell, index, plan.side, columns)
                                for index, _ in plan.scenes))
             for key, cell in zip(keys([cell.row.anchor for cell in plan.cells]), plan.cells,
                                  strict=True)]
     return end("lr"), *rows, end("hr")
+
+
+def named(cell: Cell) -> str:
+    """Which of a row's seeds a cell is, where there are several."""
+    return f"seed {cell.seed}" if cell.many else ""
 
 
 def _valued(album: Album, cell: Cell, index: int, side: int, columns: Sequence[Column]) -> Shot:

@@ -20,6 +20,7 @@ from srbench.boards.pixels.cells import (
 )
 from srbench.foreign.text import printable
 
+EQUAL = 100.0  # dB of an image that is its HR image
 MOST_VOTES = 64  # methods whose values choose: reading those of hundreds would take long
 
 
@@ -79,7 +80,7 @@ def _votes(voters: Sequence[Cell], column: Column | None,
 def _psnr(prediction: Stored | None, hr: Stored) -> float:
     if prediction is None or prediction.size != hr.size:
         return math.nan
-    return psnr(prediction.pixels, hr.pixels)
+    return min(psnr(prediction.pixels, hr.pixels), EQUAL)
 
 
 def agreed(votes: NDArray[np.float64], *, robust: bool) -> NDArray[np.float64]:
