@@ -35,7 +35,9 @@ def whole_cell(runs: Path, label: str = "ots", *, seed: int = 0, psnr: float | N
     pd.DataFrame({"psnr": values}, dtype="float64").to_parquet(folder / "per_image.parquet")
     pd.DataFrame({"kind": ["lr"], "r": [0.1], "g": [0.2], "b": [0.3]}).to_parquet(
         folder / "palettes.parquet")
-    pd.DataFrame({"step": [1], "loss": [0.5]}).to_parquet(folder / "history.parquet")
+    pd.DataFrame({"stage": "fit", "step": [1, 2], "seconds": [0.5, 1.0], "images": [8, 16],
+                  "calls": [8, 16], "name": "loss", "value": [0.5, 0.4]}).to_parquet(
+        folder / "history.parquet")
     if images:
         write_samples(folder / "images", make_samples(seed, count=2, side=8, noise=0.1))
     (folder / "checkpoint").mkdir(exist_ok=True)

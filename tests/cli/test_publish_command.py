@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -188,3 +189,19 @@ def test_many_files_of_one_folder_are_counted():
     found += [("removed", "a/images/x.png"), ("added", "a/record.json")]
     assert listed(found, Path("l")) == ["added: l/a/images (13 files)", "removed: l/a/images/x.png",
                                         "added: l/a/record.json"]
+
+
+def test_the_real_pages_are_what_the_published_records_give(place, record, monkeypatch, capsys):
+    """The whole way once, with the pages users get, and again under another hash seed."""
+    monkeypatch.delitem(sys.modules, "srbench.boards.build")
+    whole_cell(place / "runs", "bicubic")
+    assert main(["publish", "--yes"]) == 0
+    pages = tree(place / "leaderboards" / "pages")
+    assert {f"w2.{kind}" for kind in ("html", "csv", "json", "tex", "bib")} <= set(pages)
+    assert b"bicubic" in pages["w2.html"]
+    assert b"empty.html" in pages["index.html"]
+    assert str(place).encode() not in b"".join(pages.values())
+    done = subprocess.run(
+        [sys.executable, "-m", "srbench", "board", "build", "--check"], text=True, check=False,
+        capture_output=True, env={**os.environ, "PYTHONHASHSEED": "7", "LC_ALL": "C"})
+    assert done.returncode == 0, done.stdout + done.stderr
