@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from srbench.boards.committed import built_beside, differences, is_of, take_over
+from srbench.boards.committed import (
+    built_beside,
+    committed_jobs,
+    differences,
+    is_of,
+    jobs_of,
+    take_over,
+)
+from srbench.boards.definition import Definition
 from srbench.errors import StoreError
+from srbench.results.store import Store
+from tests.cli import fake_pages
+from tests.results.factory import make_record
 
 
 def write(folder: Path, **files: str) -> Path:
@@ -62,3 +74,56 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
     fresh = write(tmp_path / "fresh", page="1")
     with pytest.raises(StoreError, match="cannot write"):
         take_over(tmp_path / "file", fresh, [("added", "page")])
+
+
+def board(name: str, *datasets: str, methods: tuple[str, ...] = ()) -> Definition:
+    return Definition(name=name, title=name, preset="quick", datasets=datasets, methods=methods)
+
+
+@pytest.fixture
+def jobs(monkeypatch):
+    """Return names and labels of the jobs of records and definitions, without real pages."""
+    monkeypatch.setitem(sys.modules, "srbench.boards.build", fake_pages.module())
+
+    def names(records, *definitions):
+        found = jobs_of(records, definitions, Path("runs"))
+        assert all(job.runs == Path("runs") for job in found)
+        return {job.definition.name: [record.identity.label for record in job.records]
+                for job in found}
+
+    return names
+
+
+def test_records_that_no_definition_wants_make_boards_of_their_own(jobs):
+    records = [make_record("ots", title="a"), make_record("bicubic", title="a"),
+               make_record("ots", title="b"), make_record("ots", title="a", preset="paper")]
+    assert jobs(records) == {"a-paper": ["ots"], "a-quick": ["ots", "bicubic"], "b-quick": ["ots"]}
+    assert jobs(records, board("both", "a", "b")) == {"a-paper": ["ots"],
+                                                      "both": ["ots", "bicubic", "ots"]}
+    assert jobs(records, board("some", "a", methods=("ots",))) == {
+        "a-paper": ["ots"], "a-quick": ["bicubic"], "b-quick": ["ots"], "some": ["ots"]}
+    assert jobs([], board("both", "a", "b")) == {}
+
+
+def test_a_record_may_stand_on_two_boards(jobs):
+    found = jobs([make_record("ots", title="a")], board("one", "a"), board("two", "a", "b"))
+    assert found == {"one": ["ots"], "two": ["ots"]}
+
+
+def test_two_data_of_one_title_are_two_boards(jobs):
+    found = jobs([make_record("ots", title="a"), make_record("ots", title="a",
+                                                             fingerprint="e" * 64)])
+    assert len(found) == 2
+    assert all(name.startswith("a-data-") for name in found)
+
+
+def test_published_boards_are_built_with_records_or_without(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "srbench.boards.build", fake_pages.module())
+    record = make_record("ots", title="a")
+    Store(tmp_path / "records" / "full").commit(record)
+    (tmp_path / "records" / "full" / "cells" / "bad").mkdir()
+    (tmp_path / "records" / "full" / "cells" / "bad" / "record.json").write_text("{}")
+    found, invalid = committed_jobs([board("empty", "a"), board("full", "a")], tmp_path)
+    assert [(job.definition.name, list(job.records), job.runs.name) for job in found] == [
+        ("empty", [], "empty"), ("full", [record], "full")]
+    assert [broken.path.parent.name for broken in invalid] == ["bad"]
