@@ -13,7 +13,7 @@ from srbench.boards.charts.history import Curve, average, steps
 from srbench.boards.charts.labels import short, spread
 from srbench.boards.charts.look import MUTED, Look, join, looks
 from srbench.boards.charts.scales import axis
-from srbench.boards.charts.values import families, short_label, with_unit
+from srbench.boards.charts.values import families, short_label, show, with_unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,16 +63,7 @@ def anytime(board: Board, histories: Mapping[str, Sequence[pd.DataFrame]], *,
     column = _column(board, rows, histories, metric)
     if column is None:
         return None
-    style = looks(board)
-    lines = []
-    for row, dash in rows:
-        name = VALIDATION + column.metric
-        curves = [average([steps(frame, name, clock) for frame in histories[row.label]])
-                  for clock in clocks]
-        known = [curve for curve in curves if curve is not None]
-        if known and len(known) == len(clocks):
-            lines.append(Line(row=row, look=style[row.method], dash=dash, curves=tuple(known)))
-    left_out, lines = lines[MOST_CURVES:], lines[:MOST_CURVES]
+    lines, left_out = _curves(board, rows, histories, column, clocks)
     if not lines:
         return None
     panels = [_panel(lines, index, clock, column) for index, clock in enumerate(clocks)]
@@ -80,7 +71,7 @@ def anytime(board: Board, histories: Mapping[str, Sequence[pd.DataFrame]], *,
     return assemble(panels, columns=len(clocks), name="anytime", size=_size(len(clocks)),
                     title=f"{short(column.title, 40)} during training", padding=PADDING,
                     spacing=(GAP, 0), table=_table(lines, clocks, column),
-                    description=_words(lines, len(left_out), column))
+                    description=_words(lines, left_out, column))
 
 
 def _rows(board: Board, histories: Mapping[str, Sequence[pd.DataFrame]]) -> list[tuple[Row, str]]:
@@ -93,6 +84,23 @@ def _rows(board: Board, histories: Mapping[str, Sequence[pd.DataFrame]]) -> list
     return [(row, "" if row.sweep is None or row.sweep.chosen else ends[row.label])
             for row in board.final.rows if histories.get(row.label)
             and (row.sweep is None or row.sweep.chosen or row.label in ends)]
+
+
+def _curves(board: Board, rows: list[tuple[Row, str]],
+            histories: Mapping[str, Sequence[pd.DataFrame]], column: Column,
+            clocks: Sequence[str]) -> tuple[list[Line], int]:
+    """Curves of the first rows that were validated, and how many rows are left out."""
+    style, name = looks(board), VALIDATION + column.metric
+    lines: list[Line] = []
+    for place, (row, dash) in enumerate(rows):
+        if len(lines) == MOST_CURVES:
+            return lines, len(rows) - place
+        found = [average([steps(frame, name, clock) for frame in histories[row.label]])
+                 for clock in clocks]
+        known = [curve for curve in found if curve is not None]
+        if known and len(known) == len(clocks):
+            lines.append(Line(row=row, look=style[row.method], dash=dash, curves=tuple(known)))
+    return lines, 0
 
 
 def _column(board: Board, rows: list[tuple[Row, str]],
@@ -121,26 +129,29 @@ def _panel(lines: list[Line], index: int, clock: str, column: Column) -> Panel:
     panel.axes(x={"labelExpr": COUNT}, y={"labels": index == 0})
     panel.write([{"at": FIELD[0], "text": f"{CLOCKS[clock]} (log)"}], y=FIELD[1] + 32,
                 align="right", fontSize=12)
-    for line, curve in zip(lines, every, strict=True):
-        _draw(panel, line, curve, column)
+    _draw(panel, list(zip(lines, every, strict=True)), column)
     return panel
 
 
-def _draw(panel: Panel, line: Line, curve: Curve, column: Column) -> None:
-    common = {"label": line.row.label, "color": line.look.colour}
-    if curve.seeds > 1:
-        panel.add("area", [
-            {"x": time, "y": panel.y.clip(low), "y2": panel.y.clip(high), **common}
-            for time, low, high in zip(curve.times, curve.low, curve.high, strict=True)],
-            mark={"opacity": 0.13, "interpolate": "step-after"})
-    panel.add("line", [{"x": time, "y": value, **common}
-                       for time, value in zip(curve.times, curve.mean, strict=True)],
-              mark={"strokeWidth": 1.75, "interpolate": "step-after",
-                    "strokeDash": DASHES[line.dash]})
-    tip = (f"{short(line.row.label, 60)}\nat the end: {column.show(curve.mean[-1])} "
-           f"{short(column.unit, 12)}\nbest: {column.show(_best(curve, column)[1])}")
-    panel.add("point", [{"x": curve.times[-1], "y": curve.mean[-1], "shape": line.look.shape,
-                         "tip": tip, **common}], mark={"size": 50})
+def _draw(panel: Panel, pairs: list[tuple[Line, Curve]], column: Column) -> None:
+    def common(line: Line) -> dict[str, Any]:
+        return {"label": line.row.label, "color": line.look.colour}
+
+    panel.add("area", [
+        {"x": time, "y": panel.y.clip(low), "y2": panel.y.clip(high), **common(line)}
+        for line, curve in pairs if curve.seeds > 1
+        for time, low, high in zip(curve.times, curve.low, curve.high, strict=True)],
+        detail="label:N", mark={"opacity": 0.13, "interpolate": "step-after"})
+    for dash, pattern in DASHES.items():
+        panel.add("line", [
+            {"x": time, "y": value, **common(line)} for line, curve in pairs if line.dash == dash
+            for time, value in zip(curve.times, curve.mean, strict=True)], detail="label:N",
+            mark={"strokeWidth": 1.75, "interpolate": "step-after", "strokeDash": pattern})
+    panel.add("point", [
+        {"x": curve.times[-1], "y": curve.mean[-1], "shape": line.look.shape, **common(line),
+         "tip": f"{short(line.row.label, 60)}\nat the end: {show(column, curve.mean[-1])}\n"
+                f"best: {show(column, _best(curve, column)[1])}"} for line, curve in pairs],
+        mark={"size": 50})
 
 
 def _names(panel: Panel, lines: list[Line]) -> None:
@@ -165,10 +176,8 @@ def _best(curve: Curve, column: Column) -> tuple[float, float]:
 def _words(lines: list[Line], left_out: int, column: Column) -> str:
     told = []
     best = min(lines, key=lambda line: column.badness(line.curves[0].mean[-1]))
-    unit = short(column.unit, 12)
-    value = column.show(best.curves[0].mean[-1])
     told.append(f"At the end of training {short_label(best.row)} validates best: "
-                f"{short(column.title, 40)} {f'{value} {unit}'.strip()}.")
+                f"{short(column.title, 40)} {show(column, best.curves[0].mean[-1])}.")
     worse = [short_label(line.row) for line in lines if _worsens(line.curves[0], column)]
     if worse:
         told.append(f"{join(worse)} ended worse than {'it' if len(worse) == 1 else 'they'} had "

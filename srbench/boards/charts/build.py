@@ -8,15 +8,16 @@ from importlib import import_module
 from typing import Any
 
 from srbench.boards.charts.chart import Chart
-from srbench.boards.charts.labels import Box, Placed
-from srbench.boards.charts.look import INK, LINE, MUTED, PAPER, config
+from srbench.boards.charts.labels import Box, Placed, fit
+from srbench.boards.charts.look import INK, MUTED, PAPER, config
 from srbench.boards.charts.scales import Axis, tidy
 from srbench.boards.charts.svg import draw
+from srbench.foreign.text import LONGEST, printable, printable_lines
 
 Values = Sequence[Mapping[str, Any]]
 # A row or mark that a reader points at stands out; all do while "highlight" is empty.
 SHOWN = "highlight == '' || datum.label == highlight"
-FADED = 0.15
+FADED = 0.12
 TITLE_Y = -20  # pixels from the top of a field
 NUMBER = "format(datum.value, ',.6~g')"
 
@@ -24,6 +25,11 @@ NUMBER = "format(datum.value, ',.6~g')"
 def altair() -> Any:
     """Altair, when a chart is first drawn; it takes a third of a second to import."""
     return import_module("altair")
+
+
+def unchecked() -> Any:
+    """Altair without validation, which takes four fifths of the time; a test validates instead."""
+    return import_module("altair.utils.schemapi").debug_mode(False)
 
 
 class Panel:
@@ -66,12 +72,17 @@ class Panel:
         """Add a layer of marks; an empty one is left out."""
         if not values:
             return
+        with unchecked():
+            self._layer(kind, values, fades, mark or {}, channels)
+
+    def _layer(self, kind: str, values: Values, fades: bool, mark: dict[str, Any],
+               channels: dict[str, Any]) -> None:
         alt = altair()
         encoding = {name: f"{name}:Q" for name in ("x", "y", "x2", "y2") if name in values[0]}
         encoding |= channels
-        for name, raw in (("x2", "x2"), ("y2", "y2")):
+        for name in ("x2", "y2"):
             if encoding.get(name) == f"{name}:Q":
-                encoding[name] = raw  # a second end has the type of the first
+                encoding[name] = name  # a second end has the type of the first
         for name in ("x", "y"):
             if isinstance(encoding.get(name), str):
                 encoding[name] = self._channel(name, encoding[name])
@@ -79,12 +90,11 @@ class Panel:
             if name in values[0] and name not in channels:
                 encoding[name] = getattr(alt, name.title())(f"{name}:N", scale=None, legend=None)
         if fades:
-            encoding["opacity"] = alt.condition(SHOWN, alt.value((mark or {}).get("opacity", 1)),
-                                                alt.value(FADED))
+            mark = {**mark, "opacity": alt.expr(f"{SHOWN} ? {mark.get('opacity', 1)} : {FADED}")}
         if "tip" in values[0]:
             encoding["tooltip"] = alt.Tooltip("tip:N")
         chart = alt.Chart(alt.InlineData(values=[_plain(value) for value in values]))
-        self.layers.append(getattr(chart, f"mark_{kind}")(**{"clip": True, **(mark or {})})
+        self.layers.append(getattr(chart, f"mark_{kind}")(**{"clip": True, **mark})
                            .encode(**encoding))
 
     def texts(self, placed: Sequence[tuple[Placed, tuple[float, float], Mapping[str, Any]]], *,
@@ -107,10 +117,13 @@ class Panel:
         """Return the view in Vega-Lite."""
         alt = altair()
         if self.title:
-            self.write([{"at": 0, "text": self.title}], y=TITLE_Y, fontSize=12, fontWeight="bold")
-        chart = alt.layer(*self.layers).properties(width=self.width, height=self.height)
-        with alt.data_transformers.enable("default", consolidate_datasets=False, max_rows=None):
-            spec: dict[str, Any] = chart.to_dict()
+            self.write([{"at": 0, "text": fit(self.title, self.width + 8)}], y=TITLE_Y,
+                       fontSize=12, fontWeight="bold")
+        # Without consolidation the data stay in their layers, with no names of Altair's making.
+        with unchecked(), alt.data_transformers.enable("default", consolidate_datasets=False,
+                                                       max_rows=None):
+            chart = alt.layer(*self.layers).properties(width=self.width, height=self.height)
+            spec: dict[str, Any] = chart.to_dict(validate=False)
         for name in ("$schema", "config"):
             spec.pop(name, None)
         return spec
@@ -192,14 +205,19 @@ def assemble(panels: Sequence[Panel], *, name: str, title: str, description: str
         "params": parameters, "config": config(), "autosize": {"type": "none"},
         "padding": {**padding, "right": right, "bottom": bottom},
         "usermeta": {"srbench": {"zoom": [panel.zoom() for panel in panels], "size": list(size)}}}
+    title, description = printable(title), printable(description)
     return Chart(name=name, title=title, description=description, spec=spec,
                  svg=draw(spec, name=name, title=title, description=description, size=size),
                  table=tuple(tuple(row) for row in table))
 
 
 def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: tidy(entry) if isinstance(entry, float) else entry
-            for key, entry in value.items()}
-
-
-__all__ = ["INK", "LINE", "MUTED", "Panel", "Values", "altair", "assemble"]
+    """Values for a specification: rounded numbers, printable texts."""
+    found: dict[str, Any] = {}
+    for key, entry in value.items():
+        if isinstance(entry, float):
+            entry = tidy(entry)
+        elif isinstance(entry, str):
+            entry = printable_lines(entry, most=LONGEST)
+        found[key] = entry
+    return found

@@ -1,6 +1,5 @@
 // Charts become interactive when a reader comes near; where that fails the drawn pictures stay.
 addEventListener("load", () => {
-  "use strict";
   const EVENT = "srbench:highlight", FACTOR = 1.4, SHIFT = 0.2;
   const code = document.getElementById("chart-library"), begun = new Set();
   const make = (tag, more) => Object.assign(document.createElement(tag), more);
@@ -53,11 +52,10 @@ addEventListener("load", () => {
     if (!window.srbenchVega) document.head.append(make("script", { text: code.textContent }));
     const { view } = await srbenchVega(place, spec, {
       ast: true, actions: false, renderer: "svg", defaultStyle: false, tooltip,
-      loader: { load: () => Promise.reject(Error("no request leaves the page")) } });
+      loader: { load: () => Promise.reject() } }); // no request leaves the page
     const svg = place.querySelector("svg");
     for (const { name, value } of drawn.attributes) svg.setAttribute(name, value);
-    svg.removeAttribute("class");
-    svg.prepend(...drawn.querySelectorAll("title, desc"));
+    svg.prepend(drawn.querySelector("desc"));
     drawn.replaceWith(place);
     place.parentElement.after(buttons(view, panels, spec.params));
     const tell = label => document.dispatchEvent(new CustomEvent(EVENT, { detail: { label } }));
@@ -70,7 +68,7 @@ addEventListener("load", () => {
       show(view, panels, zoom(event.deltaY < 0 ? 1 / FACTOR : FACTOR,
         one ? (event.clientX - box.left) / box.width : 0.5,
         one ? (box.bottom - event.clientY) / box.height : 0.5));
-    }, { passive: false });
+    });
     document.addEventListener(EVENT, event =>
       view.signal("highlight", `${event.detail?.label ?? ""}`).runAsync());
     figure.classList.add("interactive");

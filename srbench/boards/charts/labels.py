@@ -94,6 +94,16 @@ def text_width(text: str, size: float = SIZE) -> float:
     return SLACK * size * sum(map(_width, text)) / 1000
 
 
+def fit(text: str, width: float, size: float = SIZE) -> str:
+    """One printable line no wider than ``width`` pixels."""
+    line = short(text, 200)
+    most = len(line)
+    while most > 1 and text_width(line, size) > width:
+        most -= 1
+        line = short(text, most)
+    return line
+
+
 def place_labels(wishes: Sequence[Wish], frame: Box, *, marks: Sequence[Box] = (),
                  lines: Sequence[Segment] = (), size: float = SIZE) -> list[Placed | None]:
     """Give each wish a free place, in order; None where there is none.

@@ -34,8 +34,10 @@ def interactive_library() -> str:
 
 
 def chart_script() -> str:
-    """Return the script that makes a page's charts interactive."""
-    return Path(__file__).with_name("charts.js").read_text(encoding="utf-8")
+    """Return the script that makes a page's charts interactive, without margins and comments."""
+    text = Path(__file__).with_name("charts.js").read_text(encoding="utf-8")
+    lines = [line.strip() for line in text.splitlines()]
+    return "\n".join(line for line in lines if line and not line.startswith("//")) + "\n"
 
 
 def chart_style() -> str:

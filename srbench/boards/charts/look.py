@@ -45,7 +45,7 @@ def looks(board: Board) -> dict[str, Look]:
 def config() -> dict[str, Any]:
     """Vega-Lite's settings. No text is measured, so no font of the machine moves anything."""
     return {
-        "background": None, "font": FONT, "aria": False,
+        "background": "transparent", "font": FONT, "aria": False,
         "view": {"stroke": None},
         "axis": {"domainColor": MUTED, "tickColor": MUTED, "gridColor": LINE, "gridOpacity": 0.7,
                  "labelColor": MUTED, "labelFontSize": 11, "titleColor": INK, "titleFontSize": 12,

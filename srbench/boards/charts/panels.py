@@ -7,7 +7,7 @@ from typing import Any
 
 from srbench.boards.board import Column, Row
 from srbench.boards.charts.build import Panel, altair
-from srbench.boards.charts.labels import short, text_width
+from srbench.boards.charts.labels import fit, short, text_width
 from srbench.boards.charts.look import INK, LINE, MUTED, PAPER, Look, looks
 from srbench.boards.charts.naming import name_lines
 from srbench.boards.charts.scales import axis, number
@@ -31,8 +31,9 @@ def metric_panel(sweeping: Sweeping, index: int, position: int, *, width: int,
     known = [value for row in (*sweeping.rows, *beside)
              if (value := mean(row.entries[index])) is not None]
     y = axis(known, [end for item in ends if item for end in (item.low, item.high)], padding=0.1)
+    head = fit(with_unit(column), width - 55)
     panel = Panel(sweeping.scale.axis(), y, name=f"m{position}", width=width, height=height,
-                  title=f"{with_unit(column)} {column.arrow}{' (log)' if y.log else ''}")
+                  title=f"{head} {column.arrow}{' (log)' if y.log else ''}")
     _axes(panel, sweeping)
     _lines(panel, beside, index, styles)
     curves = _curves(panel, sweeping, index)
@@ -69,8 +70,12 @@ def _axes(panel: Panel, sweeping: Sweeping) -> None:
                        for tick, text in sweeping.scale.labels().items())
     panel.axes(x={"labelExpr": f"{pairs} : ''", "grid": False}, y={})
     panel.named = True
-    panel.write([{"at": -6, "text": f"{sweeping.parameter} ="}], y=panel.height + 12,
-                colour=MUTED, align="right")
+    if text_width(sweeping.parameter, 11) < 22:
+        panel.write([{"at": -6, "text": f"{sweeping.parameter} ="}], y=panel.height + 12,
+                    colour=MUTED, align="right")
+    else:
+        panel.write([{"at": panel.width, "text": sweeping.parameter}], y=panel.height + 27,
+                    colour=MUTED, align="right")
     panel.add("rule", [{"x": value} for value in sweeping.scale.breaks()], fades=False,
               color=altair().value(LINE), mark={"strokeWidth": 1, "strokeDash": [3, 3]})
 

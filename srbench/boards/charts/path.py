@@ -29,7 +29,7 @@ WIDTH = 520
 FIELD = (212, 118)
 GAPS = (50, 56)
 PADDING = {"left": 40, "top": 62}
-BOTTOM = 26
+BOTTOM = 36
 THEORY = ("The dashed curve is no prediction for WGAN-GP: it is the optimum of a GAN whose "
           "discrepancy is the squared W2 distance in the same mean squared units as the content "
           "loss. ")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from srbench.boards.board import Board, Column, Row
 from srbench.boards.charts.build import Panel, altair, assemble
 from srbench.boards.charts.chart import Chart
-from srbench.boards.charts.labels import short
+from srbench.boards.charts.labels import fit, short
 from srbench.boards.charts.look import INK, PAPER, join, looks
 from srbench.boards.charts.points import Point, label_points
 from srbench.boards.charts.scales import axis
@@ -53,14 +54,14 @@ def scatter(board: Board, *, x: str = "", y: str = "") -> Chart | None:
     if not points:
         return None
     columns = board.final.columns[pair[0]], board.final.columns[pair[1]]
-    panel = _panel(points, columns)
+    panel = _panel(points, columns, pair)
     _lines(board, panel, points)
     _bars(panel, points)
     _published(panel, points, pair)
     _marks(panel, points, columns)
     label_points(board, panel, points)
     return assemble([panel], name="scatter", title=TITLE, size=(WIDTH, HEIGHT), padding=PADDING,
-                    description=_words(points, columns), table=_table(points, columns))
+                    description=_words(points, columns, pair), table=_table(points, columns))
 
 
 def pareto(values: Sequence[tuple[float, float]]) -> list[bool]:
@@ -99,17 +100,17 @@ def _points(board: Board, a: int, b: int) -> list[Point]:
             for row, (x, y), ringed in zip(rows, values, best, strict=True)]
 
 
-def _panel(points: list[Point], columns: tuple[Column, Column]) -> Panel:
-    def ends(name: str) -> list[float]:
-        known = [getattr(point, name) for point in points]
-        return [end for spread in known if spread for end in (spread.low, spread.high)]
-
-    x = axis([point.x for point in points], ends("x_ends"),
-             reverse=columns[0].direction == "lower")
-    y = axis([point.y for point in points], ends("y_ends"),
-             reverse=columns[1].direction == "lower")
+def _panel(points: list[Point], columns: tuple[Column, Column], pair: tuple[int, int]) -> Panel:
+    bars: tuple[list[float], list[float]] = ([], [])
+    for point in points:
+        for index, known in enumerate((point.x_ends, point.y_ends)):
+            bars[index].extend((known.low, known.high) if known else ())
+        for index, place in enumerate(_told(point, pair) or ()):
+            bars[index].append(place)
+    x = axis([point.x for point in points], bars[0], reverse=columns[0].direction == "lower")
+    y = axis([point.y for point in points], bars[1], reverse=columns[1].direction == "lower")
     panel = Panel(x, y, name="plane", width=FIELD[0], height=FIELD[1])
-    titles = [f"{with_unit(column)}{' (log)' if ends.log else ''}"
+    titles = [f"{fit(with_unit(column), FIELD[0] - 120)}{' (log)' if ends.log else ''}"
               for column, ends in zip(columns, (x, y), strict=True)]
     panel.axes(x={"title": f"{titles[0]}  ·  better →", "titleAlign": "right",
                   "titleX": FIELD[0], "titleY": 36},
@@ -151,16 +152,24 @@ def _published(panel: Panel, points: list[Point], pair: tuple[int, int]) -> None
     """Hollow marks at values of the literature, tied to ours."""
     values = []
     for point in points:
-        told = [point.row.entries[index].published for index in pair]
-        if told[0] and told[1]:
-            x, y = panel.x.clip(told[0].value), panel.y.clip(told[1].value)
+        told = _told(point, pair)
+        if told:
+            x, y = panel.x.clip(told[0]), panel.y.clip(told[1])
             values.append(_values(panel, point, x=x, y=y, x2=point.x, y2=point.y,
                                   shape=point.look.shape,
                                   tip=f"{short(point.row.label)}, published"))
     panel.add("rule", values, mark={"strokeWidth": 1, "strokeDash": [2, 2]})
     panel.add("point", [{key: value for key, value in entry.items() if key not in ("x2", "y2")}
                         for entry in values],
-              mark={"filled": True, "fill": PAPER, "size": 60, "strokeWidth": 1.5})
+              mark={"filled": False, "fill": PAPER, "size": 60, "strokeWidth": 1.5})
+
+
+def _told(point: Point, pair: tuple[int, int]) -> tuple[float, float] | None:
+    """Published values of a point, where both are known."""
+    x, y = (point.row.entries[index].published for index in pair)
+    if x is None or y is None or not (math.isfinite(x.value) and math.isfinite(y.value)):
+        return None
+    return x.value, y.value
 
 
 def _marks(panel: Panel, points: list[Point], columns: tuple[Column, Column]) -> None:
@@ -187,7 +196,7 @@ def _tip(point: Point, columns: tuple[Column, Column]) -> str:
     return "\n".join(lines)
 
 
-def _words(points: list[Point], columns: tuple[Column, Column]) -> str:
+def _words(points: list[Point], columns: tuple[Column, Column], pair: tuple[int, int]) -> str:
     best = (min(points, key=lambda point: columns[0].badness(point.x)),
             min(points, key=lambda point: columns[1].badness(point.y)))
     told = (f"{short_label(best[0].row)} ({show(columns[0], best[0].x)})",
@@ -202,7 +211,8 @@ def _words(points: list[Point], columns: tuple[Column, Column]) -> str:
                  f"those ringed in both: {ringed}")
     kinds = sorted({ends.kind for point in points for ends in (point.x_ends, point.y_ends) if ends})
     bars = f" Bars: {join(kinds)}." if kinds else " No intervals: there is nothing to make them of."
-    return f"{found}. Up and right is better.{bars}"
+    hollow = " Hollow: published values." if any(_told(point, pair) for point in points) else ""
+    return f"{found}. Up and right is better.{bars}{hollow}"
 
 
 def _table(points: list[Point], columns: tuple[Column, Column]) -> list[list[str]]:

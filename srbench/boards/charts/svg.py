@@ -46,6 +46,9 @@ def clean(drawn: str, *, name: str, title: str, description: str, size: tuple[in
         If an element has a style attribute, which the page's policy would block.
     """
     root = ET.fromstring(drawn)  # our renderer's output, not a stranger's
+    for element in root.iter():
+        if "style" in element.attrib:
+            raise ValueError(f"the renderer gave a style attribute: {element.get('style')!r}")
     _prune(root)
     ids = {element.get("id", ""): f"{name}-{index}"
            for index, element in enumerate(e for e in root.iter() if e.get("id"))}
@@ -55,7 +58,7 @@ def clean(drawn: str, *, name: str, title: str, description: str, size: tuple[in
     root.attrib.clear()
     root.attrib.update({
         "viewBox": f"0 0 {width} {height}", "width": str(width), "height": str(height),
-        "role": "img", "aria-labelledby": f"{name}-title", "aria-describedby": f"{name}-words"})
+        "role": "img", "aria-label": printable(title), "aria-describedby": f"{name}-words"})
     for position, (tag, text, key) in enumerate([("title", title, "title"),
                                                  ("desc", description, "words")]):
         element = ET.Element(f"{_SVG}{tag}", {"id": f"{name}-{key}"})
@@ -71,13 +74,12 @@ def _prune(parent: ET.Element) -> None:
         empty_path = child.tag == f"{_SVG}path" and (
             not child.get("d") or (not child.get("stroke") and not child.get("fill")))
         empty_group = child.tag == f"{_SVG}g" and len(child) == 0
-        if empty_path or empty_group or child.get("display") == "none":
+        unseen = child.get("display") == "none" or child.get("fill") == "transparent"
+        if empty_path or empty_group or unseen:
             parent.remove(child)
 
 
 def _tidy(element: ET.Element, ids: dict[str, str]) -> None:
-    if element.get("style"):
-        raise ValueError(f"the renderer gave a style attribute: {element.get('style')!r}")
     for key in _DROPPED:
         element.attrib.pop(key, None)
     for key, value in list(element.attrib.items()):
@@ -95,4 +97,5 @@ def _tidy(element: ET.Element, ids: dict[str, str]) -> None:
 
 def _rounded(number: re.Match[str]) -> str:
     # What differs in the last bits between two processors is the same after this.
-    return f"{float(number[0]):.2f}".rstrip("0").rstrip(".").replace("-0", "-0") or "0"
+    short = f"{float(number[0]):.2f}".rstrip("0").rstrip(".")
+    return "0" if short == "-0" else short
