@@ -37,6 +37,7 @@ VERBS = {
     "status": Verb("srbench.cli.status:command", "Show where the cells of a run stand."),
     "resume": Verb("srbench.cli.resume:command", "Finish an interrupted run, retry failed cells."),
     "show": Verb("srbench.cli.show:command", "Show the results of finished cells."),
+    "compare": Verb("srbench.cli.compare:command", "Say what the data support of two methods."),
     "board": Verb("srbench.cli.board:command", "Build and open leaderboard pages."),
     "publish": Verb("srbench.cli.publish:command", "Put records and pages into leaderboards/."),
     "verify": Verb("srbench.cli.verify:command", "Check that records are what was committed."),

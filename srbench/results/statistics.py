@@ -83,11 +83,20 @@ def estimate_all(samples: Sequence[Sample], bootstrap: Bootstrap | None = None) 
     return [_estimate(part, end) for part, end in zip(parts, ends, strict=True)]
 
 
-def compare(a: Sample, b: Sample) -> Difference:
-    """Compare two methods: paired over test scenes, seeds independent between the methods."""
+def compare(a: Sample, b: Sample, *, trainings: bool = True) -> Difference:
+    """Compare two methods: paired over test scenes, seeds independent between the methods.
+
+    Parameters
+    ----------
+    a, b : Sample
+        Of one metric under one protocol on the same test images.
+    trainings : bool
+        Without it the trainings are taken as they are: what other test images would show of these
+        very networks, which one seed is enough for.
+    """
     first, second = Parts(a), Parts(b)
     difference = first.mean - second.mean
-    variance, why = variance_of([first, second])
+    variance, why = variance_of([first, second], trainings=trainings)
     seeds = len(a.seeds), len(b.seeds)
     if variance is None:
         return Difference(difference=difference, interval=None, p=None, seeds=seeds, why=why)
