@@ -89,4 +89,5 @@ def rendered(pixels, *, script: bool = True) -> str:
         "{% if pixels.palettes %}{{ pics.palettes(pixels.palettes) }}{% endif %}"
         "{{ pics.flags(pixels.flags) }}").render(pixels=pixels)
     code = f"<script>{read('pixels/pixels.js')}</script>" if script else ""
-    return HEAD % read("templates/style.css", "pixels/pixels.css") + f"{body}</main>{code}</body></html>"
+    style = read("templates/style.css", "pixels/pixels.css")
+    return f"{HEAD % style}{body}</main>{code}</body></html>"

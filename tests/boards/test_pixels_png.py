@@ -79,7 +79,8 @@ def test_bytes_are_those_of_every_other_machine():
 
 def test_indexed_images_keep_their_colours_and_their_transparent_ground():
     indices = np.array([[0, 1, 2], [2, 1, 0]], np.uint8)
-    with Image.open(io.BytesIO(encode_indexed(indices, [(0, 0, 0), (255, 0, 0), (1, 2, 3)]))) as png:
+    content = encode_indexed(indices, [(0, 0, 0), (255, 0, 0), (1, 2, 3)])
+    with Image.open(io.BytesIO(content)) as png:
         assert png.mode == "P"
         rgba = np.asarray(png.convert("RGBA"))
     assert rgba[0].tolist() == [[0, 0, 0, 0], [255, 0, 0, 255], [1, 2, 3, 255]]

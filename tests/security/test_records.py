@@ -16,7 +16,8 @@ from click.testing import CliRunner
 from pyarrow import parquet
 
 from srbench.boards.build import build_board, log_linker
-from srbench.boards.gallery import make_gallery
+from srbench.boards.pixels import make_pixels
+from srbench.boards.table import make_boards
 from srbench.cli import cli
 from srbench.errors import StoreError
 from srbench.foreign.paths import plain_file, plain_path
@@ -206,14 +207,18 @@ def test_pictures_behind_links_are_not_shown(tmp_path):
     folder = tmp_path / "cells" / "cell"
     folder.mkdir(parents=True)
     (folder / "images").symlink_to(secret)
-    assert make_gallery([record], tmp_path / "cells") is None
+    board, = make_boards([record])
+    assert make_pixels(board, tmp_path / "cells") is None
     (folder / "images").unlink()
     write_samples(folder / "images", make_samples(count=2))
     (folder / "images" / "prediction_1.png").unlink()
     (folder / "images" / "prediction_1.png").symlink_to(secret / "prediction_1.png")
-    gallery = make_gallery([record], tmp_path / "cells")
-    assert [picture.uri is None for picture in gallery.rows[0]] == [False, False, False]
-    assert [picture.uri is None for picture in gallery.rows[1]] == [False, True, False]
+    pixels = make_pixels(board, tmp_path / "cells")
+    missing = [(option.label, scene.number) for option in pixels.options
+               for scene, shot in zip(pixels.scenes, option.shots, strict=True)
+               if shot.picture is None]
+    # The link is as good as absent, as if one image had been kept.
+    assert (missing, len(pixels.scenes)) == ([], 1)
 
 
 HEADER = b"\x89PNG\r\n\x1a\n"
