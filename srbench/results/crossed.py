@@ -59,7 +59,7 @@ class Parts:
 
 
 def variance_of(methods: Sequence[Parts], *,
-              trainings: bool = True) -> tuple[Variance | None, str]:
+                trainings: bool = True) -> tuple[Variance | None, str]:
     """Variance of one method's mean or of two methods' difference, or why there is none.
 
     Without ``trainings`` they are taken as they are.
