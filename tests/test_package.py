@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "evaluation": {"api", "backbones", "errors", "files", "networks", "registry",
                    "results.record", "weights"},
     "results": {"atomic", "errors", "files", "foreign"},
-    "boards": {"atomic", "errors", "files", "foreign", "registry", "results", "verify"},
+    "boards": {"atomic", "errors", "files", "foreign", "registry", "results", "spec", "verify"},
     "verify": {"engine.identity", "errors", "files", "foreign", "results"},
     "plan": {"engine.identity", "errors", "paths", "registry", "results.record", "spec"},
     "engine": {"atomic", "errors", "evaluation", "files", "paths", "plan", "registry", "results",

@@ -100,13 +100,13 @@ def build_pages(jobs: Sequence[PageJob], out: Path, *, catalog: Catalog | None =
                           metrics=metric_infos(catalog)), job) for job in jobs]
     return write_pages([(board, job.runs) for board, job in boards], out, catalog=catalog,
                        invalid=invalid, pixels=pixels, progress=progress, index=True,
-                       commands={board.name: job.definition.command for board, job in boards})
+                       definitions={board.name: job.definition for board, job in boards})
 
 
 def write_pages(boards: Sequence[tuple[Board, Path]], out: Path, *, catalog: Catalog,
                 invalid: Sequence[Invalid] = (), pixels: bool = True, index: bool = False,
                 progress: Progress | None = None,
-                commands: Mapping[str, str] | None = None) -> Path:
+                definitions: Mapping[str, Definition] | None = None) -> Path:
     """Write each board's files, and the front page where there are several or it is asked for."""
     names = page_names([board for board, _ in boards])
     front = "index.html" if len(boards) > 1 or index else ""
@@ -114,8 +114,9 @@ def write_pages(boards: Sequence[tuple[Board, Path]], out: Path, *, catalog: Cat
     for number, ((board, runs), name) in enumerate(zip(boards, names, strict=True)):
         if progress is not None:
             progress(name, number, len(boards))
-        known = [command for command in [(commands or {}).get(board.name, "")] if command]
-        source = provenance(board, known or plan_commands(board, Store(runs)))
+        definition = (definitions or {}).get(board.name)
+        command = definition.command if definition else ""
+        source = provenance(board, [command] if command else plan_commands(board, Store(runs)))
         figures = make_figures(board, runs / "cells")
         shown = make_pixels(board, runs / "cells")
         second = f"{name}-pixels" if pixels and shown is not None else ""
@@ -126,18 +127,19 @@ def write_pages(boards: Sequence[tuple[Board, Path]], out: Path, *, catalog: Cat
                       invalid=invalid, pixels_link=f"{second}.html" if second else "",
                       log_link=log_linker(runs, out))
         atomic_write(out / f"{name}.html", html.encode())
-        _write_data(board, out, name, catalog)
+        _write_data(board, out, name, catalog, definition.cite if definition else ())
     if not front:
         return out / f"{names[0]}.html"
     atomic_write(out / front, render_index([board for board, _ in boards], names).encode())
     return out / front
 
 
-def _write_data(board: Board, out: Path, name: str, catalog: Catalog) -> None:
+def _write_data(board: Board, out: Path, name: str, catalog: Catalog,
+                cite: Sequence[str]) -> None:
     """Write the exports beside a page."""
     data = json.dumps(board_data(board), indent=1, allow_nan=False)
     for suffix, text in (("csv", records_csv(board.records)), ("json", data),
-                         ("tex", board_latex(board)), ("bib", board_bibtex(board, catalog))):
+                         ("tex", board_latex(board)), ("bib", board_bibtex(board, catalog, cite=cite))):
         atomic_write(out / f"{name}.{suffix}", text.encode())
 
 

@@ -1,7 +1,8 @@
 """Paths of the user's machine in what is to be published, and how they are left out.
 
 The rule: of an absolute path in any text of a record, or in a command, only its last part stays,
-as in ``.../map.pt``. A record without any is published byte for byte.
+as in ``.../map.pt``; of the release of a kernel, only its numbers. A record without any is
+published byte for byte.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ _WINDOWS = rf"(?<![A-Za-z])[A-Za-z]:[\\/](?:[^\\/{_END}]+[\\/])*[^\\/{_END}]*"
 _SHARE = rf"(?<!\\)\\\\(?:[^\\/{_END}]+[\\/])+[^\\/{_END}]*"
 LOCAL = re.compile(f"{_QUOTED}|{_POSIX}|{_WINDOWS}|{_SHARE}")
 WHOLE = re.compile(r"(?:/|[A-Za-z]:[\\/]|\\\\)[^\\/]+[\\/].*", re.DOTALL)
+PLATFORM = ".environment.platform"
+# Hosts of clouds and clusters name themselves there: Linux-6.1.2-cluster7-x86_64-with-glibc2.36.
+KERNEL = re.compile(r"^(\w+-\d[\d.]*)[^ ]*?-([a-z0-9_]+-with-[\w.]+)$")
 SETTINGS = ("method_given", "method_params", "dataset_given", "dataset_params")
 HELD = ("artefacts",)  # paths inside the cell's folder, which the schema keeps relative
 
@@ -46,6 +50,11 @@ def clean_record(record: Record) -> tuple[Record, tuple[str, ...]]:
             return [walk(inner, where, setting=setting) for inner in value]
         if not isinstance(value, str):
             return value
+        if where == PLATFORM:
+            cut = KERNEL.sub(r"\1-\2", value)
+            if cut != value:
+                fields.append(where.removeprefix("."))
+            return cut
         cut = _last(value) if setting and WHOLE.fullmatch(value) else clean_text(value)
         if cut != value:
             fields.append(where.removeprefix("."))

@@ -17,7 +17,7 @@ from srbench.boards.finding import basis, finding, p_words
 from srbench.boards.markup import PACKAGE, csp_hash, environment
 from srbench.boards.methods import Method, methods
 from srbench.boards.pixels import flag_notes
-from srbench.boards.provenance import Provenance
+from srbench.boards.provenance import Provenance, stamp
 from srbench.errors import StoreError
 from srbench.foreign.paths import plain_file
 from srbench.results.store import Invalid
@@ -61,7 +61,7 @@ def render(board: Board, source: Provenance, figures: Figures | None = None,
         kind for column in board.final.columns for kind in column.reference)]
     return environment().get_template("board.html").render(
         board=board, source=source, figures=figures, pixels=pixels, finding=finding(board),
-        basis=basis(board), flags=flag_notes(board), references=references, data=data, index=index,
+        basis=basis(board), flags=flag_notes(board), stamp=stamp(board), references=references, data=data, index=index,
         pixels_link=pixels_link, log_link=log_link, library=library,
         methods=_sections(board, catalog), opponents=_opponents(board), p_words=p_words,
         most_compared=MOST_COMPARED,
@@ -84,11 +84,11 @@ def _sections(board: Board, catalog: Catalog | None) -> tuple[Method, ...]:
 
 
 def _opponents(board: Board) -> list[str]:
-    """Labels that others are compared with in the first column, in order."""
+    """Labels that others are compared with in the first column, the best in front."""
     if not board.final.columns or len(board.final.rows) > MOST_COMPARED:
         return []
-    return list(dict.fromkeys(label for row in board.final.rows
-                              for label, _ in row.entries[0].against))
+    found = dict.fromkeys(label for row in board.final.rows for label, _ in row.entries[0].against)
+    return sorted(found, key=lambda label: label == board.reference)  # the best, then that one
 
 
 def _assets(more: Sequence[str]) -> dict[str, Any]:

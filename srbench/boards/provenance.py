@@ -34,6 +34,16 @@ def provenance(board: Board, commands: Sequence[str] = ()) -> Provenance:
                       commands=tuple(commands))
 
 
+def stamp(board: Board) -> str:
+    """Say when the last cell finished and what ran it: ``Run 2026-11-25 by srbench 0.1.0, ...``."""
+    if not board.records:
+        return ""
+    last = max(board.records, key=lambda record: (record.outcome.finished, record.identity.key))
+    what = _commit(last) and f"commit {_commit(last)}"
+    return (f"Run {last.outcome.finished[:10]} by srbench {last.origin.srbench_version}, "
+            f"{what or 'sources ' + last.origin.srbench_digest[:12]}.")
+
+
 def plan_commands(board: Board, store: Store) -> list[str]:
     """Commands of the plans that the board's cells first ran in, where they are still there."""
     commands = []

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from srbench.results.samples import write_samples
 from srbench.results.store import Store
+from tests.boards.chromium import Visit, launched, visits
 from tests.boards.worlds import given_of
 from tests.results.factory import log_file, make_metric, make_record, make_samples
 
@@ -99,3 +102,34 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     runs = tmp_path_factory.mktemp("board") / "runs"
     return build_board(fill(runs), runs / "boards" / "plan", runs=runs)
+
+
+@pytest.fixture(scope="session")
+def light_table(board: Path) -> Path:
+    """Return the path of its page with whole images."""
+    return board.with_name(f"{board.stem}-pixels.html")
+
+
+@pytest.fixture(scope="session")
+def front_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the path of a front page of several boards."""
+    from srbench.boards.build import build_board
+
+    folder = tmp_path_factory.mktemp("front")
+    records = [make_record(title=title, notice="A stand-in." if "@" in title else "")
+               for title in ("w2-early", "w2-early@embedded", "aim19")]
+    return build_board(records, folder / "out", runs=folder / "runs")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Debian's chromium, or any other in the path."""
+    with launched() as found:
+        yield found
+
+
+@pytest.fixture
+def visit(browser: Any) -> Iterator[Visit]:
+    """Open a page in a fresh context, offline; see `tests.boards.chromium.visits`."""
+    with visits(browser) as opened:
+        yield opened

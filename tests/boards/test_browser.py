@@ -1,143 +1,89 @@
-"""The page in a browser: no request, no sideways scrolling, both themes, keyboard, print."""
+"""The page in a browser: no request, no sideways scrolling, both themes, no script, print."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-         "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-CONTRAST = """
-() => {
-  const channel = c => (c /= 255) <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
-  const luminance = ([r, g, b]) =>
-    0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
-  const numbers = text => text.match(/[0-9.]+/g).map(Number);
-  const ground = element => {
-    for (; element; element = element.parentElement) {
-      const color = numbers(getComputedStyle(element).backgroundColor);
-      if (color.length < 4 || color[3] > 0) return color;
-    }
-    return [255, 255, 255];
-  };
-  const worst = {};
-  for (const element of document.querySelectorAll("body *")) {
-    const own = [...element.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
-    const style = getComputedStyle(element);
-    if (!own || style.visibility === "hidden") continue;
-    const pair = [luminance(numbers(style.color)), luminance(ground(element))];
-    const [a, b] = pair.sort((x, y) => y - x);
-    const ratio = (a + 0.05) / (b + 0.05);
-    if (ratio < 4.5) worst[element.tagName + "." + element.className] = ratio;
-  }
-  return worst;
-}
-"""
+from tests.boards.chromium import unfold, violations
 
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    """Debian's chromium, or any other in the path."""
-    executable = shutil.which("chromium") or shutil.which("chromium-browser")
-    if executable is None:
-        pytest.skip("no chromium in the path: install it to test pages in a browser")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        launched = driver.chromium.launch(executable_path=executable, args=FLAGS)
-        yield launched
-        launched.close()
-
-
-@pytest.fixture
-def visit(browser, board: Path):
-    """Open the board in a fresh context; requests and complaints are collected on the page."""
-    contexts = []
-
-    def go(width: int = 1280, **options):
-        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.asked, page.complaints = [], []
-        page.on("request", lambda request: page.asked.append(request.url))
-        page.on("console", lambda message: page.complaints.append(message.text))
-        page.on("pageerror", lambda error: page.complaints.append(str(error)))
-        page.goto(board.as_uri())
-        return page
-
-    yield go
-    for context in contexts:
-        context.close()
+WIDTHS = [320, 760, 2560]
 
 
 def test_the_page_asks_for_nothing_but_itself(visit, board):
-    page = visit()
+    page = visit(board)
     page.wait_for_load_state("networkidle")
+    page.mouse.wheel(0, 20_000)  # charts wake up where they come into view
+    page.wait_for_timeout(500)
     outside = [url for url in page.asked if not url.startswith("data:")]
     assert outside == [board.as_uri()]
     assert page.complaints == []
 
 
-@pytest.mark.parametrize("width", [320, 760, 1280, 2560])
-def test_only_tables_scroll_sideways(visit, width):
-    page = visit(width)
-    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+@pytest.mark.parametrize("which", ["board", "light_table", "front_page"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(visit, request, which, scheme):
+    page = visit(request.getfixturevalue(which), color_scheme=scheme)
+    unfold(page)
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert which == "light_table" or ground == {
+        "light": "rgb(255, 255, 255)", "dark": "rgb(17, 20, 24)"}[scheme]
+    assert violations(page) == []
+
+
+def test_axe_would_find_something(visit, board):
+    page = visit(board)
+    page.evaluate("document.querySelector('main').append(document.createElement('img'))")
+    assert any(found.startswith("image-alt") for found in violations(page))
+
+
+@pytest.mark.parametrize("which", ["board", "light_table", "front_page"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_only_tables_scroll_sideways(visit, request, which, width):
+    page = visit(request.getfixturevalue(which), width=width)
+    unfold(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.complaints == []
-    if width == 320:
-        table = page.locator(".scroll").first
-        assert table.evaluate("e => e.scrollWidth > e.clientWidth")
-        table.evaluate("e => e.scrollLeft = 200")
-        name = page.locator("tbody th").first.bounding_box()
-        assert 0 <= name["x"] < 40  # the method's name stays in view
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_has_contrast_in_both_themes(visit, scheme):
-    page = visit(color_scheme=scheme)
-    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+def test_names_stay_in_view_when_the_table_is_scrolled(visit, board):
+    page = visit(board, width=320)
+    table = page.locator(".scroll").first
+    assert table.evaluate("e => e.scrollWidth > e.clientWidth")
+    table.evaluate("e => e.scrollLeft = 200")
+    name = page.locator("#rows th").first.bounding_box()
+    assert 0 <= name["x"] < 40
+
+
+def test_without_scripts_everything_is_there_but_re_sorting(visit, board):
+    with_scripts, page = visit(board), visit(board, java_script_enabled=False)
+    for selector in ("#rows tr", "figure.chart svg", "img", "details", "h2", "h3", "dd",
+                     "input[name^=pix-]"):
+        assert page.locator(selector).count() == with_scripts.locator(selector).count() > 0
+    assert page.locator("#view").is_hidden()
+    assert page.locator("thead button").count() == 0
+    assert all(row.is_visible() for row in page.locator("#rows tr").all())
+    assert page.locator(".finding").inner_text() == with_scripts.locator(".finding").inner_text()
+    for link in page.locator("nav a[href^='#']").all():
+        assert page.locator(link.get_attribute("href")).count() == 1
+
+
+@pytest.mark.parametrize("which", ["board", "light_table"])
+def test_print_is_light_and_cuts_nothing(visit, request, which):
+    printable = 1032  # CSS pixels between the margins of A4 landscape
+    page = visit(request.getfixturevalue(which), width=printable, color_scheme="dark")
+    page.emulate_media(media="print", color_scheme="dark")
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(17, 20, 24)"}[scheme]
-    assert page.evaluate(CONTRAST) == {}
+    assert ground in ("rgb(255, 255, 255)", "rgba(0, 0, 0, 0)")
+    cut = page.evaluate("""width => [...document.querySelectorAll("td, th, img, pre, svg, p")]
+        .filter(e => e.checkVisibility() && e.getBoundingClientRect().right > width + 1)
+        .map(e => e.outerHTML.slice(0, 100))""", printable)
+    assert cut == []
+    assert page.locator("nav").first.is_hidden()
+    assert page.pdf(landscape=True).startswith(b"%PDF")
 
 
-def test_pictures_are_shown_whole_and_without_smoothing(visit):
-    page = visit()
-    shown = page.locator(".gallery img").evaluate_all(
-        "all => all.map(i => [i.complete && i.naturalWidth, i.width,"
-        " getComputedStyle(i).imageRendering])")
-    assert len(shown) == 56
-    assert all(entry == [64, 128, "pixelated"] for entry in shown)
-
-
-def test_the_keyboard_reaches_links_tables_and_definitions_with_a_visible_focus(visit):
-    page = visit()
-    reached = set()
-    for _ in range(30):
-        page.keyboard.press("Tab")
-        tag, width = page.evaluate("[document.activeElement.tagName,"
-                                   " getComputedStyle(document.activeElement).outlineWidth]")
-        reached.add(tag)
-        assert tag == "BODY" or width == "3px"
-    assert {"A", "DIV", "SUMMARY"} <= reached
-    page.locator("summary", has_text="What the columns mean").focus()
-    page.keyboard.press("Enter")
-    assert page.get_by_text("Peak signal-to-noise ratio").is_visible()
-
-
-def test_print_is_light_and_cuts_no_table(visit):
-    page = visit(1000, color_scheme="dark")
-    page.emulate_media(media="print")
-    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    assert page.locator(".scroll").first.evaluate("e => getComputedStyle(e).overflowX") == "visible"
-    assert not page.locator("nav").is_visible()
-    assert page.pdf().startswith(b"%PDF")
-
-
-def test_scripts_that_were_smuggled_in_would_not_run(visit):
-    page = visit()
+def test_scripts_that_were_smuggled_in_would_not_run(visit, board):
+    page = visit(board)
     page.evaluate("""() => {
         const script = document.createElement('script');
         script.textContent = 'document.title = "broken"';
@@ -145,3 +91,42 @@ def test_scripts_that_were_smuggled_in_would_not_run(visit):
     }""")
     assert page.title() != "broken"
     assert any("Content Security Policy" in text for text in page.complaints)
+
+
+def test_a_keyboard_alone_reaches_every_control_and_sees_where_it_is(visit, board):
+    page = visit(board)
+    unfold(page)
+    wanted = page.evaluate("""() => {
+        const all = [...document.querySelectorAll(
+                "a[href], button, input, select, summary, [tabindex='0']")]
+            .filter(e => e.checkVisibility({visibilityProperty: true}) && e.tabIndex >= 0);
+        all.forEach((e, i) => e.dataset.walk = e.type === "radio" ? "group " + e.name : i);
+        return [...new Set(all.map(e => e.dataset.walk))];
+    }""")
+    reached, faint = set(), []
+    for _ in range(3 * len(wanted)):
+        page.keyboard.press("Tab")
+        mark, ring = page.evaluate("""() => {
+            const e = document.activeElement, s = getComputedStyle(e);
+            const beside = e.nextElementSibling || e.parentElement;
+            return [e.dataset.walk ?? null,
+                    parseFloat(s.outlineWidth) >= 2 && s.outlineStyle !== "none"
+                    || parseFloat(getComputedStyle(beside).outlineWidth) >= 2];
+        }""")
+        if mark is None and reached >= set(wanted):
+            break
+        reached.add(mark)
+        if mark is not None and not ring:
+            faint.append(mark)
+    assert set(wanted) <= reached
+    assert faint == []
+
+
+def test_targets_are_large_enough(visit, board):
+    page = visit(board)
+    unfold(page)
+    small = page.evaluate("""() => [...document.querySelectorAll(
+            "button, summary, label:has(input)")]
+        .filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 24)
+        .map(e => e.outerHTML.slice(0, 120))""")
+    assert small == []

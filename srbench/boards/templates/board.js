@@ -38,7 +38,7 @@
   // ---- drawing the view
   const query = () => (document.getElementById("view-q") || { value: "" }).value.trim().toLowerCase();
   const draw = () => {
-    if (!table) return;
+    if (!table || !form) return;
     const order = sorted(), words = query();
     const best = !!form.querySelector("input[value=best]:checked");
     const whole = document.createDocumentFragment();
@@ -150,7 +150,7 @@
     write();
   };
   document.documentElement.classList.add("js");
-  if (table) build();
+  if (table && form) build();
   document.addEventListener("change", changed);
   document.addEventListener("input", event => { if (event.target.id === "view-q") changed(event); });
   document.addEventListener("toggle", event => { if (event.target.id) write(); }, true);
