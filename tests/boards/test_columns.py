@@ -238,3 +238,11 @@ def test_finished_records():
     failed = make_record("c", status="failed", oracle={"l2-uvp": 5.0})
     assert finished([ok, validated, failed], "final") == [ok, validated]
     assert finished([ok, validated, failed], "oracle") == [validated]
+
+
+def test_datasets_stand_as_the_definition_lists_them():
+    order = (MIX[2], MIX[0], MIX[1])
+    records = mix_records({"a": {2: 1.0, 4: 2.0, 16: 3.0}})
+    board = mix_board(records, datasets=order, rank=order[0])
+    assert names(board) == ["l2-uvp dim=16", "l2-uvp dim=2", "l2-uvp dim=4"]
+    assert board.datasets == order

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from srbench.boards.definition import Definition, Expected
+from srbench.boards.estimates import from_record
 from srbench.boards.finding import basis, finding, p_words, with_unit
 from srbench.boards.table import make_board
 from srbench.registry.infos import MetricInfo
@@ -266,6 +267,19 @@ def test_the_basis_of_seeds_and_images():
     assert basis(only(records, evidence=evidence)) == (
         "1,000 test pairs; 3 seeds of each trained method. Intervals are 95 %, over training seeds "
         "and test images together.")
+
+
+def test_the_basis_is_that_of_the_intervals_there_are():
+    """The anchor has no values of images, and no interval that the sentence could be about."""
+    pictures, of_images = pictured({"ots": np.random.default_rng(0).normal(9, 1, (3, 20))})
+
+    def evidence(records, metric):
+        make = of_images if records[0].identity.label == "ots" else from_record
+        return make(records, metric)
+
+    board = only([*pictures, *untrained("identity", 30.0)], evidence=evidence)
+    assert entry(board, "identity").estimate.interval is None
+    assert basis(board).endswith("over training seeds and test images together.")
 
 
 def test_the_basis_of_unequal_seeds():

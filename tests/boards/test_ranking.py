@@ -173,6 +173,13 @@ def test_an_interval_that_holds_the_target_overlaps_the_nearest():
         ((1, 2), False), ((1, 2), True)]
 
 
+def test_the_distance_of_an_interval_that_holds_the_target_begins_at_zero():
+    """Its ends are 1 and 2 away from 10, those of the other 0.5 and 0.8."""
+    shown = column("target", reference={"hr": 10.0})
+    assert [rank for rank, _ in table(shown, (10.6, (9.0, 12.0)), (10.6, (10.5, 10.8)))] == [
+        (1, 2), (1, 2)]
+
+
 def test_a_target_without_the_value_of_the_hr_images_ranks_nobody():
     assert table(column("target"), (1.0, (0.0, 2.0)), (4.0, (3.0, 5.0))) == [(None, False)] * 2
 

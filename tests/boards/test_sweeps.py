@@ -217,3 +217,9 @@ def test_the_oracles_table_has_sweeps_without_choice():
 
 def test_the_metrics_that_need_no_pairs_are_installed_under_these_names():
     assert set(UNPAIRED) <= {info.name for info in srbench_metrics()}
+
+
+def test_the_longer_side_of_a_grid_counts_whatever_its_name():
+    names = [f"gan[batch={batch},lambda={lam}]" for batch in (8, 16, 32) for lam in (1, 2)]
+    assert {(sweep.family, sweep.parameter) for sweep in found_in(*names).values()} == {
+        ("gan[lambda=1]", "batch"), ("gan[lambda=2]", "batch")}
