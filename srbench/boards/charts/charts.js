@@ -6,8 +6,8 @@ addEventListener("load", () => {
   const tip = make("div", { id: "vg-tooltip-element", hidden: true });
 
   function tooltip(_, { clientX: x, clientY: y }, item, value) {
-    tip.hidden = value == null || value === "";
-    tip.textContent = value ?? "";
+    tip.hidden = !value;
+    tip.textContent = value;
     const { width, height } = tip.getBoundingClientRect();
     tip.style.left = `${Math.max(4, Math.min(x + 14, innerWidth - width - 4))}px`;
     tip.style.top = `${y + 14 + height > innerHeight ? y - height - 10 : y + 14}px`;

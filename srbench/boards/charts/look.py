@@ -46,10 +46,11 @@ def config() -> dict[str, Any]:
     """Vega-Lite's settings. No text is measured, so no font of the machine moves anything."""
     return {
         "background": "transparent", "font": FONT, "aria": False,
-        "view": {"stroke": None},
-        "axis": {"domainColor": MUTED, "tickColor": MUTED, "gridColor": LINE, "gridOpacity": 0.7,
-                 "labelColor": MUTED, "labelFontSize": 11, "titleColor": INK, "titleFontSize": 12,
-                 "titleFontWeight": "normal", "labelBound": False, "labelOverlap": False,
+        "view": {"stroke": None}, "mark": {"aria": False},
+        "axis": {"aria": False, "domainColor": MUTED, "tickColor": MUTED, "gridColor": LINE,
+                 "gridOpacity": 0.7, "labelColor": MUTED, "labelFontSize": 11,
+                 "titleColor": INK, "titleFontSize": 12, "titleFontWeight": "normal",
+                 "labelBound": False, "labelOverlap": False,
                  "labelFlush": False, "labelLimit": 0, "titleLimit": 0, "tickSize": 4},
         "axisY": {"domain": False, "ticks": False},
         "text": {"fontSize": 12, "baseline": "middle", "limit": 0, "color": INK},
