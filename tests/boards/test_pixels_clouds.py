@@ -193,6 +193,14 @@ def test_an_interval_around_lr_leaves_it_open(tmp_path):
     assert "[" in dict(row.clouds[1].facts)["palette SW2"]
 
 
+def test_what_looks_the_same_is_called_as_close(tmp_path):
+    records = [with_cloud(tmp_path, "copy", cloud(3), **{"palette-sw2": sw2(1.00004)})]
+    assert made(tmp_path, records).finding.startswith(
+        "The palette of copy is as close to HR as that of LR (by palette SW2")
+    records.append(with_cloud(tmp_path, "near", cloud(3), **{"palette-sw2": sw2(0.5)}))
+    assert "; that of copy is as close as that of LR (" in made(tmp_path, records).finding
+
+
 def test_methods_without_a_cloud_and_many_methods(tmp_path, monkeypatch):
     records = [with_cloud(tmp_path, f"m{number}", cloud(number)) for number in range(4)]
     broken = put(tmp_path, make_record("broken"), make_samples(count=1, side=8))

@@ -43,7 +43,7 @@ def test_one_broken_method_does_not_choose(tmp_path, broken):
     records.append(put(tmp_path, bad, make_samples(count=3, side=16), {"l2-uvp": values["bad"]}))
     choice = chosen(tmp_path, records)
     assert choice.order == ((1, "worst"), (0, "median"), (2, "best"))
-    assert "by the median over 3 methods of L2-UVP, since some outputs are flagged" in choice.rule
+    assert "by the median over 3 methods of L2-UVP, since some outputs carry flags" in choice.rule
 
 
 def test_without_a_broken_method_its_value_counts(tmp_path):

@@ -32,6 +32,7 @@ class Sides:
     closer: list[str] = field(default_factory=list)
     further: list[str] = field(default_factory=list)
     unsure: list[str] = field(default_factory=list)
+    equal: list[str] = field(default_factory=list)
     how: str = ""
 
 
@@ -124,7 +125,9 @@ def _sides(board: Board, clouds: Sequence[tuple[Cell, dict[str, Colours]]],
             entry = _entry(board, cell, far)
             if entry is not None and entry.estimate is not None:
                 low, high = entry.estimate.interval or (entry.estimate.mean,) * 2
-                _side(sides, low, high, limit).append(printable(cell.row.label))
+                same = far.show(low) == far.show(limit) == far.show(high)
+                side = sides.equal if same else _side(sides, low, high, limit)
+                side.append(printable(cell.row.label))
         return sides
     sides.how = "by the sliced distance of the 1,024 pixels shown"
     limit = distance(clouds[0][1]["lr"], clouds[0][1]["hr"])
@@ -148,6 +151,9 @@ def _finding(sides: Sides) -> str:
     if sides.further:
         parts.append(f"that of {listed(sides.further)} lies further away" if sides.closer else
                      f"the palette of {listed(sides.further)} lies further from HR than that of LR")
+    if sides.equal:
+        parts.append(f"that of {listed(sides.equal)} is as close as that of LR" if parts else
+                     f"the palette of {listed(sides.equal)} is as close to HR as that of LR")
     if sides.unsure:
         parts.append(f"for {listed(sides.unsure)} this is open")
     sentence = "; ".join(parts) or "nothing says whose palette lies closer to HR"

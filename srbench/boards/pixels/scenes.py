@@ -127,7 +127,7 @@ def _rule(count: int, votes: NDArray[np.float64], scores: NDArray[np.float64], w
     measure = what or "PSNR of the kept images"
     over = f"{len(votes)} methods" if len(votes) > 1 else "the only method"
     average = "median" if robust else "mean"
-    why = ", since some outputs are flagged as broken" if robust else ""
+    why = ", since some outputs carry flags" if robust else ""
     by = f"the {average} over {over} of {measure}{why}" if len(votes) > 1 else \
         f"{measure} of {over}"
     names = "Worst, median and best" if np.isfinite(scores).sum() > 2 else "Worst and best"
