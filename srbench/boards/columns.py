@@ -35,7 +35,7 @@ def make_columns(data: Mapping[str, Sequence[Record]], block: Block, definition:
     metrics : mapping of str to MetricInfo
         The installed metrics, for what they measure.
     """
-    about = _differences(list(data) or list(definition.datasets))
+    about = _differences(list(dict.fromkeys([*definition.datasets, *data])))
     found: list[tuple[Column, bool]] = []
     for title, records in data.items():
         for (metric, protocol), name in column_names(records, block=block).items():

@@ -68,7 +68,7 @@ def run_command(records: Sequence[Record]) -> str:
         words += ["--budget", first.cost.budget]
     if first.identity.precision != "fp32":
         words += ["--precision", first.identity.precision]
-    if first.identity.threads != 1:
+    if first.identity.threads != 1 or str(first.environment.get("device")).startswith("cuda"):
         words += ["--threads", str(first.identity.threads)]
     return shlex.join(words)
 

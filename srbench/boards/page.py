@@ -18,6 +18,7 @@ from srbench.boards.markup import PACKAGE, csp_hash, environment
 from srbench.boards.methods import Method, methods
 from srbench.boards.pixels import flag_notes
 from srbench.boards.provenance import Provenance, stamp
+from srbench.boards.sweeps import UNPAIRED
 from srbench.errors import StoreError
 from srbench.foreign.paths import plain_file
 from srbench.results.store import Invalid
@@ -64,7 +65,8 @@ def render(board: Board, source: Provenance, figures: Figures | None = None,
         basis=basis(board), flags=flag_notes(board), stamp=stamp(board), references=references, data=data, index=index,
         pixels_link=pixels_link, log_link=log_link, library=library,
         methods=_sections(board, catalog), opponents=_opponents(board), p_words=p_words,
-        most_compared=MOST_COMPARED,
+        oracle_sees_targets=bool(board.final.columns)
+        and board.final.columns[0].metric not in UNPAIRED,
         **_assets([library] if library else []),
         invalid=[(f"{broken.path.parent.name}/{broken.path.name}", broken.reason)
                  for broken in invalid])

@@ -29,7 +29,7 @@ def ranked(rows: Sequence[Row], columns: Sequence[Column]) -> list[Row]:
         best = min((badness(entry, column) for entry in entries), default=math.inf)
         rows = [_with_entry(row, index, replace(
             entry, rank=rank, best=len(rows) > 1 and math.isfinite(best) and
-            round(badness(entry, column) - best, column.decimals) <= 0))
+            round(badness(entry, column), column.decimals) <= round(best, column.decimals)))
             for row, entry, rank in zip(rows, entries, ranks, strict=True)]
     return list(rows)
 

@@ -13,7 +13,9 @@ from itertools import pairwise
 import pytest
 
 from srbench.boards import build as module
-from srbench.boards.build import amount, build_board, page_names
+from srbench.boards.build import build_board
+from srbench.boards.markup import amount
+from srbench.boards.page import page_names
 from srbench.boards.table import make_boards
 from srbench.errors import StoreError
 from srbench.foreign.text import printable

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from srbench import weights_sdist
-from srbench.boards import build
+from srbench.boards import markup
 from srbench.foreign import checkpoints, pickles, strict_json, torchfile
 from srbench.foreign.torchfile import Limits
 from srbench.results import per_image, reading, samples
@@ -40,7 +40,7 @@ MIB, GIB = 2**20, 2**30
     f"at most **{reading.LARGEST // MIB} MiB**", f"at most {strict_json.DEEPEST} levels",
     f"at most {per_image.MOST_ROWS:,} rows and {per_image.MOST_VALUES:,} values in "
     f"{per_image.LARGEST // MIB} MiB",
-    f"at most {build.LONGEST:,} characters each"])
+    f"at most {markup.LONGEST:,} characters each"])
 def test_a_limit_is_told_as_it_is(words):
     assert words in TEXT
 

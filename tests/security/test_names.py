@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from srbench.boards.build import LONGEST, build_board
+from srbench.boards.build import build_board
+from srbench.boards.markup import LONGEST
 from srbench.boards.table import make_boards
 from srbench.boards.text import board_latex, records_csv
 from srbench.cli import cli

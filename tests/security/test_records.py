@@ -15,7 +15,8 @@ import pytest
 from click.testing import CliRunner
 from pyarrow import parquet
 
-from srbench.boards.build import build_board, log_linker
+from srbench.boards.build import build_board
+from srbench.boards.page import log_linker
 from srbench.boards.pixels import make_pixels
 from srbench.boards.table import make_boards
 from srbench.cli import cli
