@@ -235,6 +235,8 @@ class Board:
         Label of the method that the others are compared with; empty where it has no row.
     shown : tuple of str
         Names of the columns that a reader sees at first; the others can be switched on.
+    scenes : int or None
+        How many of the kept test images are shown, the worst, median and best first; None: all.
     criterion : str
         What the ``"validation"`` of sweeps was; empty where none could be made.
     notes : tuple of (str, tuple of str)
@@ -254,6 +256,7 @@ class Board:
     datasets: tuple[str, ...] = ()
     reference: str = ""
     shown: tuple[str, ...] = ()
+    scenes: int | None = None
     criterion: str = ""
     notes: tuple[tuple[str, tuple[str, ...]], ...] = ()
 

@@ -82,7 +82,7 @@ def make_board(definition: Definition, records: Sequence[Record], *,
         notice=next((r.identity.notice for r in current if r.identity.notice), ""),
         final=final, oracle=make("oracle")[0], criterion=criterion,
         reference=_reference(definition, [row.label for row in final.rows]),
-        shown=first_shown(final, definition.columns),
+        scenes=definition.scenes, shown=first_shown(final, definition.columns),
         superseded=sum(map(definition.wants, records)) - len(current),
         failures=tuple(sorted(failures, key=lambda f: (natural_key(f.label), f.dataset, f.seed))),
         notes=_notes(current, labels))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -23,6 +25,13 @@ def test_worst_median_and_best_stand_in_front_and_the_rest_in_test_order(tmp_pat
     assert choice.rule == ("Worst, median and best are chosen by rule among the 5 test images that "
                            "every cell keeps, the first of the test set: by the mean over 2 "
                            "methods of L2-UVP. None is chosen by hand.")
+
+
+def test_a_board_may_show_fewer_scenes_but_never_which(tmp_path):
+    records = scored_cells(tmp_path, {"a": [3, 9, 1, 5, 4], "b": [3, 7, 3, 5, 4]})
+    board = replace(board_of(records), scenes=2)
+    choice = choose_scenes(board, cells_with_images(board, tmp_path / "cells"))
+    assert choice.order == ((1, "worst"), (4, "median"))
 
 
 def test_high_values_are_good_where_the_metric_says_so(tmp_path):

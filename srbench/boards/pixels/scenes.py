@@ -60,7 +60,7 @@ def choose_scenes(board: Board, cells: Sequence[Cell]) -> Choice:
     rule = _rule(len(readable), votes, scores, what, robust=robust)
     if len(voters) < len(cells) and "chosen by rule" in rule:
         rule += " Members of sweeps that are folded in the table have no say in it."
-    return Choice(order, rule)
+    return Choice(order[:board.scenes], rule)
 
 
 def _votes(voters: Sequence[Cell], column: Column | None,
