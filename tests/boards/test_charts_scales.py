@@ -55,6 +55,11 @@ def test_a_log_axis_gives_no_decades_to_a_bar_that_nearly_reaches_0():
     assert ends.clip(1e9) == ends.high
 
 
+def test_bars_below_0_do_not_stretch_the_axis_of_what_cannot_be_negative():
+    assert axis([5, 10], [-40, 12]).low > 0
+    assert axis([-1, 10], [-40, 12]).low < -40
+
+
 def test_one_value_has_an_axis_around_it():
     for value in (0, -2, 7):
         ends = axis([value])

@@ -178,7 +178,9 @@ def _words(lines: list[Line], left_out: int, column: Column) -> str:
     best = min(lines, key=lambda line: column.badness(line.curves[0].mean[-1]))
     told.append(f"At the end of training {short_label(best.row)} validates best: "
                 f"{short(column.title, 40)} {show(column, best.curves[0].mean[-1])}.")
-    worse = [short_label(line.row) for line in lines if _worsens(line.curves[0], column)]
+    values = [value for line in lines for value in line.curves[0].mean]
+    seen = 0.05 * (max(values) - min(values))  # what a reader can see
+    worse = [short_label(line.row) for line in lines if _loss(line.curves[0], column) > seen]
     if worse:
         told.append(f"{join(worse)} ended worse than {'it' if len(worse) == 1 else 'they'} had "
                     "been.")
@@ -192,10 +194,10 @@ def _words(lines: list[Line], left_out: int, column: Column) -> str:
     return " ".join(told)
 
 
-def _worsens(curve: Curve, column: Column) -> bool:
-    """Whether the end is worse than the best by more than a tenth of what was gained or lost."""
+def _loss(curve: Curve, column: Column) -> float:
+    """By how much the end is worse than the best."""
     bad = [column.badness(value) for value in curve.mean]
-    return bad[-1] - min(bad) > 0.1 * (max(bad) - min(bad)) and len(bad) > 2
+    return bad[-1] - min(bad)
 
 
 def _table(lines: list[Line], clocks: Sequence[str], column: Column) -> list[list[str]]:

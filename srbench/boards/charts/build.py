@@ -139,13 +139,13 @@ class Panel:
                        "clip": False, **mark})
 
     def rule(self, start: tuple[float, float], end: tuple[float, float], colour: str,
-             *, width: float = 0.75) -> None:
+             *, width: float = 0.75, dash: Sequence[float] = (1, 0)) -> None:
         """Draw a thin line between two pixels, which may lie outside the field."""
         alt = altair()
         self.add("line", [{"at": x, "down": y} for x, y in (start, end)], fades=False,
                  color=alt.value(colour),
                  mark={"x": alt.expr("datum.at"), "y": alt.expr("datum.down"),
-                       "strokeWidth": width, "clip": False})
+                       "strokeWidth": width, "strokeDash": list(dash), "clip": False})
 
     def parameters(self) -> list[dict[str, Any]]:
         """Ends and ticks of both axes, which the scales refer to."""

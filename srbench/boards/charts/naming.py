@@ -1,4 +1,4 @@
-"""Names of the horizontal lines and curves of a lambda path."""
+"""Names of the horizontal lines of a lambda path."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 from srbench.boards.board import Row
 from srbench.boards.charts.build import Panel
 from srbench.boards.charts.labels import Box, Segment, Wish, place_labels, short
-from srbench.boards.charts.look import INK, Look
+from srbench.boards.charts.look import Look
 from srbench.boards.charts.sweeping import Sweeping
 from srbench.boards.charts.values import mean
 
 
 def name_lines(panel: Panel, sweeping: Sweeping, index: int, beside: Sequence[Row],
                 styles: dict[str, Look], curves: dict[str, list[dict[str, Any]]]) -> None:
-    """Name horizontal lines and curves where there is room."""
+    """Name horizontal lines where there is room."""
     axis_x = panel.x
     spots = [axis_x.value(share) for share in (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.14, 0.86)]
     wishes: list[Wish] = []
@@ -26,14 +26,6 @@ def name_lines(panel: Panel, sweeping: Sweeping, index: int, beside: Sequence[Ro
         wishes.append(Wish(text=short(row.label, 18), on_line=True,
                            places=tuple(panel.at(x, value) for x in spots)))
         where.append({"label": row.label, "color": styles[row.method].colour})
-    for name, text in (("theory", "theory for W2²"), ("bound", "bound for W1")):
-        if curves.get(name):
-            points = curves[name]
-            wishes.append(Wish(text=text, reach=14, places=tuple(
-                panel.at(points[int(share * (len(points) - 1))]["x"],
-                         points[int(share * (len(points) - 1))]["y"])
-                for share in (0.5, 0.3, 0.7, 0.15, 0.85, 0))))
-            where.append({"color": INK})
     dots = [panel.at(sweeping.scale.place(row.sweep.value), known) for row in sweeping.rows
             if row.sweep and (known := mean(row.entries[index])) is not None]
     marks = [Box(x - 5, y - 5, x + 5, y + 5) for x, y in dots]

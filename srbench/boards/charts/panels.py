@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,9 +16,11 @@ from srbench.boards.charts.sweeping import Sweeping
 from srbench.boards.charts.values import mean, show_entry, spread, with_unit
 from srbench.boards.theory import interpolation_l2_uvp, w1_l2_uvp_bound
 
+BEYOND = 0.4  # of the range of the means, as far as bands may stretch an axis
 RULES = (("oracle", "diamond", 190), ("validation", "square", 130))
-KEY_Y = -46  # pixels from the top of the first field
-DASHES = {"theory": [6, 3], "bound": [1.5, 2.5]}
+KEY_Y, KEY_LINE = -64, 18  # pixels from the top of the first field
+THEORY, BOUND = "theory for W2² in place of W1", "lower bound for exact W1"
+DASHES: dict[str, Sequence[float]] = {"theory": [6, 3], "bound": [1.5, 2.5]}
 
 
 def metric_panel(sweeping: Sweeping, index: int, position: int, *, width: int,
@@ -30,7 +33,9 @@ def metric_panel(sweeping: Sweeping, index: int, position: int, *, width: int,
     ends = [spread(row.entries[index]) for row in sweeping.rows]
     known = [value for row in (*sweeping.rows, *beside)
              if (value := mean(row.entries[index])) is not None]
-    y = axis(known, [end for item in ends if item for end in (item.low, item.high)], padding=0.1)
+    room = BEYOND * (max(known) - min(known)) or math.inf
+    y = axis(known, [min(max(end, min(known) - room), max(known) + room)
+                     for item in ends if item for end in (item.low, item.high)], padding=0.1)
     head = fit(with_unit(column), width - 55)
     panel = Panel(sweeping.scale.axis(), y, name=f"m{position}", width=width, height=height,
                   title=f"{head} {column.arrow}{' (log)' if y.log else ''}")
@@ -43,7 +48,7 @@ def metric_panel(sweeping: Sweeping, index: int, position: int, *, width: int,
     return panel
 
 
-def add_key(panel: Panel, sweeping: Sweeping) -> None:
+def add_key(panel: Panel, sweeping: Sweeping, indices: Sequence[int]) -> None:
     """Say above the first panel what the marks mean."""
     alt = altair()
     colour = looks(sweeping.board)[sweeping.rows[0].method].colour
@@ -63,6 +68,14 @@ def add_key(panel: Panel, sweeping: Sweeping) -> None:
             texts.append({"at": at + 12, "text": f"best by {rule}"})
             at += 12 + text_width(f"best by {rule}", 11) + 24
     panel.write(texts, y=KEY_Y)
+    at = 0
+    for kind, text, drawn in (("theory", THEORY, sweeping.theory_in),
+                              ("bound", BOUND, sweeping.bound_in)):
+        if any(map(drawn, indices)):
+            y = KEY_Y + KEY_LINE
+            panel.rule((at, y), (at + 26, y), INK, width=1.25, dash=DASHES[kind])
+            panel.write([{"at": at + 32, "text": text}], y=y)
+            at += 32 + text_width(text, 11) + 20
 
 
 def _axes(panel: Panel, sweeping: Sweeping) -> None:

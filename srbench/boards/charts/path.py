@@ -26,9 +26,9 @@ from srbench.boards.charts.values import (
 
 MOST_PANELS = 6
 WIDTH = 520
-FIELD = (212, 118)
+FIELD = (212, 124)
 GAPS = (50, 56)
-PADDING = {"left": 40, "top": 62}
+PADDING = {"left": 40, "top": 74}
 BOTTOM = 36
 THEORY = ("The dashed curve is no prediction for WGAN-GP: it is the optimum of a GAN whose "
           "discrepancy is the squared W2 distance in the same mean squared units as the content "
@@ -62,7 +62,10 @@ def path(board: Board, *, lines: Sequence[str] = ("ots",), values: int | None = 
         return None
     (family, parameter), rows = sweep
     indices = [index for index in range(len(board.final.columns))
-               if any(mean(row.entries[index]) is not None for row in rows)][:MOST_PANELS]
+               if any(mean(row.entries[index]) is not None for row in rows)]
+    # Those that the table shows first of all; sorting keeps the columns' order within both.
+    indices.sort(key=lambda index: board.final.columns[index].name not in board.shown)
+    indices = sorted(indices[:MOST_PANELS])
     if not indices:
         return None
     scale = Scale([row.sweep.value for row in rows if row.sweep])
@@ -74,7 +77,7 @@ def path(board: Board, *, lines: Sequence[str] = ("ots",), values: int | None = 
                         values=values, theory=parameter == "lambda")
     panels = [metric_panel(sweeping, index, position, width=FIELD[0], height=FIELD[1])
               for position, index in enumerate(indices)]
-    add_key(panels[0], sweeping)
+    add_key(panels[0], sweeping, indices)
     rows_down = math.ceil(len(panels) / 2)
     height = PADDING["top"] + rows_down * (FIELD[1] + GAPS[1]) - GAPS[1] + BOTTOM
     return assemble(panels, columns=2,
@@ -108,7 +111,8 @@ def _words(sweeping: Sweeping, indices: list[int]) -> str:
     found = f"{with_unit(columns[first]).partition(',')[0]}: {'; '.join(told)}. " if told else ""
     kinds = sorted({ends.kind for row in sweeping.rows for index in indices
                     if (ends := spread(row.entries[index]))})
-    bands = f"Bands: {join(kinds)}." if kinds else "One run of each: no bands."
+    bands = (f"Bands: {join(kinds)}, cut where they leave the field." if kinds
+             else "One run of each: no bands.")
     theory = ""
     if any(sweeping.theory_in(index) for index in indices):
         theory = THEORY + (BOUND if any(sweeping.bound_in(index) for index in indices) else "")

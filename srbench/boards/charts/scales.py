@@ -59,12 +59,15 @@ def axis(values: Sequence[float], bounds: Iterable[float] = (), *, reverse: bool
     values : sequence of float
         Finite, at least one; they decide whether the axis is logarithmic.
     bounds : iterable of float
-        Also shown, but for those that a log axis cannot show.
+        Also shown, but for those that a log axis cannot show and, where no value is negative,
+        those that are: an interval may reach below 0 where the metric cannot.
     log : bool, optional
         Asks for a log or a linear axis; needs positive values.
     """
     logarithmic = spans_decades(values) if log is None else log
-    shown = [*values, *(bound for bound in bounds if bound > 0 or not logarithmic)]
+    least = 0 if min(values) >= 0 else -math.inf
+    shown = [*values, *(bound for bound in bounds if bound >= least
+                        and (bound > 0 or not logarithmic))]
     low, high = min(shown), max(shown)
     if logarithmic:
         # A bar that nearly reaches 0 would take decades for itself.
