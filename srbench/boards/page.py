@@ -76,6 +76,7 @@ def render_index(boards: Sequence[Board], names: Sequence[str]) -> str:
     """HTML of the front page that lists the boards."""
     entries = [(board, f"{name}.html", finding(board), basis(board))
                for board, name in zip(boards, names, strict=True)]
+    entries.sort(key=lambda entry: not entry[0].records)  # those nobody ran come last
     return environment().get_template("index.html").render(entries=entries, **_assets([]))
 
 
