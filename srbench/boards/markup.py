@@ -31,7 +31,7 @@ def environment() -> Environment:
                        finalize=_fit, undefined=StrictUndefined, trim_blocks=True,
                        lstrip_blocks=True)
     made.filters |= {"breakable": breakable, "amount": amount, "embedded": embedded,
-                     "gib": gib, "nobreak": nobreak, "library": library}
+                     "gib": gib, "nobreak": nobreak, "plain": printable, "library": library}
     return made
 
 
