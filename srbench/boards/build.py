@@ -139,7 +139,8 @@ def _write_data(board: Board, out: Path, name: str, catalog: Catalog,
     """Write the exports beside a page."""
     data = json.dumps(board_data(board), indent=1, allow_nan=False)
     for suffix, text in (("csv", records_csv(board.records)), ("json", data),
-                         ("tex", board_latex(board)), ("bib", board_bibtex(board, catalog, cite=cite))):
+                         ("tex", board_latex(board)),
+                         ("bib", board_bibtex(board, catalog, cite=cite))):
         atomic_write(out / f"{name}.{suffix}", text.encode())
 
 

@@ -62,8 +62,8 @@ def render(board: Board, source: Provenance, figures: Figures | None = None,
         kind for column in board.final.columns for kind in column.reference)]
     return environment().get_template("board.html").render(
         board=board, source=source, figures=figures, pixels=pixels, finding=finding(board),
-        basis=basis(board), flags=flag_notes(board), stamp=stamp(board), references=references, data=data, index=index,
-        pixels_link=pixels_link, log_link=log_link, library=library,
+        basis=basis(board), flags=flag_notes(board), stamp=stamp(board), references=references,
+        data=data, index=index, pixels_link=pixels_link, log_link=log_link, library=library,
         methods=_sections(board, catalog), opponents=_opponents(board), p_words=p_words,
         oracle_sees_targets=bool(board.final.columns)
         and board.final.columns[0].metric not in UNPAIRED,
