@@ -1,6 +1,6 @@
 """How long 10,000 records take to become pages, and what a page of 500 rows weighs.
 
-    python benchmarks/boards.py [--records 10000] [--no-per-image]
+    python benchmarks/boards.py [--records 10000] [--no-per-image] [--browser]
 
 The records are made up; each has the values of 512 test images beside it, as real ones do. The
 build runs in a process of its own, whose wall time and peak memory are printed, imports included.
@@ -62,11 +62,32 @@ def make_records(count: int, runs: Path, *, per_image: bool) -> None:
             frame.to_parquet(store.cell_folder(record.identity.key) / "per_image.parquet")
 
 
+def time_page(page: Path) -> None:
+    """Print how long a page takes in Debian's chromium: until it is interactive, and one sort."""
+    from tests.boards.chromium import launched, visits
+
+    with launched() as browser, visits(browser) as visit:
+        opened = visit(page)
+        ready = opened.evaluate("performance.getEntriesByType('navigation')[0].domInteractive")
+        done = opened.evaluate("performance.getEntriesByType('navigation')[0]"
+                               ".domContentLoadedEventEnd")
+        sort = opened.evaluate("""() => {
+            const before = performance.now();
+            document.querySelectorAll("#results-table thead button")[3].click();
+            document.body.getBoundingClientRect();
+            return performance.now() - before;
+        }""")
+        rows = opened.locator("#rows tr").count()
+    print(f"{page.name} in chromium: {rows} rows, parsed after {ready:.0f} ms, its script done "
+          f"after {done:.0f} ms, a sort {sort:.0f} ms")
+
+
 def main() -> None:
     """Make records, build their pages, print what that took."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", type=int, default=10_000)
     parser.add_argument("--no-per-image", action="store_true")
+    parser.add_argument("--browser", action="store_true", help="time a page in chromium")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         runs, out = Path(folder) / "runs", Path(folder) / "out"
@@ -80,6 +101,8 @@ def main() -> None:
         print(f"built in {seconds:.1f} s, peak memory {peak:.2f} GiB")
         for page in sorted(out.glob("*.html")):
             print(f"{page.name}: {page.stat().st_size / 2**20:.2f} MiB")
+        if options.browser:
+            time_page(min(out.glob("data-*-quick.html")))
 
 
 if __name__ == "__main__":
