@@ -56,7 +56,9 @@ class Page(HTMLParser):
 
     @property
     def text(self):
-        return " ".join(" ".join(text for tag, text in self.texts if tag != "style").split())
+        """What a reader sees: neither style nor scripts."""
+        return " ".join(" ".join(text for tag, text in self.texts
+                                 if tag not in ("style", "script")).split())
 
 
 def fill(runs: Path) -> list:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 
 import pytest
 from click.testing import CliRunner
@@ -18,8 +19,17 @@ from srbench.cli import cli
 from srbench.cli.console import Output
 from srbench.cli.tables import results_tables
 from srbench.foreign.text import escaped_json, inert_cell, printable, printable_lines
+from srbench.registry.catalog import Catalog
 from srbench.results.store import Store
+from tests.boards.closed import (
+    LIGHT_TABLE,
+    check_nothing_is_fetched,
+    check_scripts,
+    counted,
+    readable,
+)
 from tests.boards.conftest import Page
+from tests.boards.full import CHARTS, full_records
 from tests.results.factory import log_file, make_metric, make_record
 
 EVIL = {
@@ -85,25 +95,87 @@ def test_whatever_is_said_is_clean(capsys, say):
     assert not STEERING & set(printed)
 
 
-@pytest.mark.parametrize("name", EVIL)
-def test_a_page_has_no_element_more(tmp_path, name):
-    word = EVIL[name]
+def build_evil(folder, word):
+    """Sources of the page of `evil_records`; it has no chart and no image."""
     records = evil_records(word)
-    log_file(tmp_path / "runs", records[1])
-    plain, page = (Page.of(build_board(several, tmp_path / folder, runs=tmp_path / "runs",
-                                       definitions={"psnr": said}).read_text(encoding="utf-8"))
-                   for several, folder, said in ((evil_records("ots[a]"), "plain", "ots[a]"),
-                                                 (records, "evil", word)))
-    assert page.unbalanced == []
-    kinds = {tag for tag, _ in page.tags}
-    assert kinds <= {tag for tag, _ in plain.tags}
-    assert {key for _, attributes in page.tags for key in attributes} <= {
-        key for _, attributes in plain.tags for key in attributes}
-    assert not any(tag.get("href", "").startswith("javascript:") for tag in page.all("a"))
+    log_file(folder / "runs", records[1])
+    path = build_board(records, folder / "out", runs=folder / "runs", catalog=Catalog())
+    return path.read_text(encoding="utf-8")
+
+
+def check_words(source, plain, word):
+    """Check that a page says a word and is else the page that says ``ots[a]``."""
+    page, other = Page.of(source), Page.of(plain)
+    assert page.unbalanced == page.stack == []
+    assert not counted(page) - counted(other)
+    assert {(tag, key) for tag, attributes in page.tags for key in attributes} <= {
+        (tag, key) for tag, attributes in other.tags for key in attributes}
+    ids = [tag["id"] for _, tag in page.tags if "id" in tag]
+    assert len(ids) == len(set(ids))
+    assert all(name.isascii() and re.fullmatch(r"[A-Za-z][\w.-]*", name) for name in ids)
     assert "1337" not in page.text
-    assert not STEERING & set(page.text)
-    source = (tmp_path / "evil").glob("*.html")
-    assert all(path.stat().st_size < 40 * LONGEST for path in source)
+    assert not [key for _, tag in page.tags for key, value in tag.items()
+                if "1337" in value and key not in ("src", "d", "content")]
+    assert not STEERING & set(source)
+    assert " ".join(printable(word, most=LONGEST).split())[:100] in page.text
+
+
+@pytest.fixture(scope="module")
+def plain_page(tmp_path_factory):
+    return build_evil(tmp_path_factory.mktemp("plain"), "ots[a]")
+
+
+@pytest.mark.parametrize("name", EVIL)
+def test_a_page_has_no_element_more(tmp_path, plain_page, name):
+    source = build_evil(tmp_path, EVIL[name])
+    check_words(source, plain_page, EVIL[name])
+    check_scripts(source, [])
+    check_nothing_is_fetched(source)
+    assert len(source) < 40 * LONGEST + len(plain_page)
+    assert max(map(len, re.findall("x+", source))) <= LONGEST
+
+
+def build_full(folder, word):
+    """Sources of the page with every chart, image and section, and of the light table."""
+    path = build_board(full_records(folder / "runs", word), folder / "out", runs=folder / "runs",
+                       catalog=Catalog())
+    assert sorted(other.stem for other in (folder / "out").glob("*.html")) == [
+        path.stem, f"{path.stem}-pixels"]
+    second = path.with_name(f"{path.stem}-pixels.html")
+    return path.read_text(encoding="utf-8"), second.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def plain_full_pages(tmp_path_factory):
+    return build_full(tmp_path_factory.mktemp("full"), "ots[a]")
+
+
+# Those that steer a terminal and those that are commands elsewhere share a page, for each takes
+# a second.
+JOINED = {"steering": "".join(word for word in EVIL.values() if STEERING & set(word)),
+          "commands": " ".join(EVIL[name] for name in ("lines", "tag", "address", "formula",
+                                                       "latex", "shell", "yaml", "toml")),
+          **{name: EVIL[name] for name in ("script", "end", "braces", "megabyte")}}
+
+
+@pytest.mark.parametrize("name", JOINED)
+def test_charts_images_and_the_light_table_have_no_element_more(tmp_path, plain_full_pages, name):
+    first, second = build_full(tmp_path, JOINED[name])
+    for source, plain in zip((first, second), plain_full_pages, strict=True):
+        check_words(readable(source), readable(plain), JOINED[name])
+    specs = check_scripts(first, CHARTS)
+    said = json.dumps(specs, ensure_ascii=False)
+    assert not STEERING & set(said)
+    assert printable(JOINED[name])[:20] in json.dumps(specs[0], ensure_ascii=False).replace(
+        "\\\\", "\\").replace('\\"', '"')
+    check_scripts(second, [], LIGHT_TABLE)
+    check_nothing_is_fetched(first)
+    assert max(map(len, re.findall("x+", readable(first) + second))) <= LONGEST
+
+
+def test_every_word_is_on_a_page_with_charts():
+    everything = " ".join(JOINED.values())
+    assert [name for name, word in EVIL.items() if word not in everything] == []
 
 
 @pytest.mark.parametrize("text", ["=cmd()", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1",
