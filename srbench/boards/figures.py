@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from srbench.boards.board import Board, Row
 from srbench.boards.charts import anytime, interactive_library, path, read_history, scatter
 from srbench.errors import StoreError
+from srbench.foreign.paths import plain_file
 from srbench.results.frame import shown_labels
 from srbench.results.record import Status
 
@@ -54,8 +55,9 @@ def _histories(board: Board, cells: Path) -> dict[str, list[pd.DataFrame]]:
     for record, label in zip(board.records, shown_labels(board.records), strict=True):
         if (label in found and record.outcome.status is Status.OK
                 and (len(board.datasets) < 2 or record.identity.title == first)):
-            with suppress(StoreError):  # broken: the curves of the other cells are still told
-                history = read_history(cells / record.identity.key / HISTORY)
+            with suppress(StoreError):  # none or broken: the others' curves are still told
+                history = read_history(
+                    plain_file(cells, f"{record.identity.key}/{HISTORY}"))
                 if len(history):
                     found[label].append(history)
     return {label: histories for label, histories in found.items() if histories}
