@@ -48,13 +48,16 @@ def make_figures(board: Board, cells: Path) -> Figures:
 
 
 def _histories(board: Board, cells: Path) -> dict[str, list[pd.DataFrame]]:
-    """Histories of the seeds of each method that is drawn, by label, in the table's order."""
+    """Histories of the seeds of each method that is drawn, by label, in the table's order.
+
+    Of several datasets, those of the one that ranks, whose metric the chart names.
+    """
     wanted = [row.label for row in _drawn(board.final.rows)]
     found: dict[str, list[pd.DataFrame]] = {label: [] for label in wanted}
-    first = board.datasets[0] if board.datasets else ""
+    ranking = board.final.columns[0].dataset if board.final.columns else ""
     for record, label in zip(board.records, shown_labels(board.records), strict=True):
         if (label in found and record.outcome.status is Status.OK
-                and (len(board.datasets) < 2 or record.identity.title == first)):
+                and (len(board.datasets) < 2 or record.identity.title == ranking)):
             with suppress(StoreError):  # none or broken: the others' curves are still told
                 history = read_history(
                     plain_file(cells, f"{record.identity.key}/{HISTORY}"))
