@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from srbench import weights_sdist
-from srbench.boards import markup
+from srbench.boards import markup, page
+from srbench.boards.charts import history
+from srbench.boards.pixels import clouds
 from srbench.foreign import checkpoints, pickles, strict_json, torchfile
 from srbench.foreign.torchfile import Limits
 from srbench.results import per_image, reading, samples
@@ -40,7 +42,10 @@ MIB, GIB = 2**20, 2**30
     f"at most **{reading.LARGEST // MIB} MiB**", f"at most {strict_json.DEEPEST} levels",
     f"at most {per_image.MOST_ROWS:,} rows and {per_image.MOST_VALUES:,} values in "
     f"{per_image.LARGEST // MIB} MiB",
-    f"at most {markup.LONGEST:,} characters each"])
+    f"a history at most {history.MOST_ROWS:,} rows in {history.LARGEST // MIB} MiB",
+    f"a palette at most {clouds.LARGEST // MIB} MiB",
+    f"at most {markup.LONGEST:,} characters each",
+    "JSON without " + ", ".join(f"`{letter}`" for letter in "<>") + " and `&`"])
 def test_a_limit_is_told_as_it_is(words):
     assert words in TEXT
 
@@ -48,6 +53,17 @@ def test_a_limit_is_told_as_it_is(words):
 def test_written_and_content_follow_the_size():
     assert LIMITS.written == 2 * GIB + 96 * MIB
     assert LIMITS.content == 2 * GIB + 64 * MIB
+
+
+def test_scripts_and_policy_of_pages_are_as_told():
+    source = page.render_index([], [])
+    assert "default-src 'none'" in source
+    policy = source[source.index("default-src"):source.index('">', source.index("default-src"))]
+    assert set(re.findall(r"(\w+)-src", policy)) == {"default", "img", "style", "script"}
+    assert "'unsafe" not in policy
+    assert "sha256-" in policy
+    assert "own scripts alone" in TEXT
+    assert not set(markup.script_json(["<>&"])) & set("<>&")
 
 
 def test_every_verb_and_module_it_names_is_there():
