@@ -45,7 +45,9 @@ def script_json(data: object) -> Markup:
     from markupsafe import Markup
 
     text = json.dumps(data, allow_nan=False, separators=(",", ":"))
-    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+    for letter in "<>&":  # what ends the element or opens a comment
+        text = text.replace(letter, f"\\u{ord(letter):04x}")
+    return Markup(text)
 
 
 def breakable(label: str) -> Markup:

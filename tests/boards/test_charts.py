@@ -9,10 +9,11 @@ from dataclasses import replace
 import altair
 import pytest
 
-from srbench.boards.charts import path, scatter, script_json
+from srbench.boards.charts import path, scatter
 from srbench.boards.charts.look import COLOURS, INK, MUTED, looks
 from srbench.boards.charts.scatter import pareto
 from srbench.boards.charts.svg import clean
+from srbench.boards.markup import script_json
 from srbench.boards.theory import interpolation_l2_uvp, w1_l2_uvp_bound
 from tests.boards.chart_boards import (
     HOSTILE,

@@ -12,12 +12,12 @@ import srbench.boards
 from srbench.boards.charts import (
     chart_script,
     chart_style,
-    csp_hash,
     interactive_library,
     path,
     scatter,
 )
 from srbench.boards.charts.look import DARK
+from srbench.boards.markup import csp_hash
 from tests.boards.chart_boards import HOSTILE, board, column, entry, paper_board, row
 from tests.boards.chromium import launched, violations, visits
 
@@ -41,8 +41,8 @@ main { padding: 8px; } .scroll { overflow-x: auto; }
 
 def page_of(charts, *, spoiled=False):
     library, script, style = interactive_library(), chart_script(), STYLE + chart_style()
-    policy = (f"default-src 'none'; img-src data:; style-src {csp_hash(style)}; "
-              f"script-src {csp_hash(script)} {csp_hash(library)}")
+    policy = (f"default-src 'none'; img-src data:; style-src '{csp_hash(style)}'; "
+              f"script-src '{csp_hash(script)}' '{csp_hash(library)}'")
     jinja = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True)
     return jinja.from_string(PAGE).render(
         charts=charts, policy=policy, style=style, script=script,

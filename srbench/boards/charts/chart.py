@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from srbench.boards.markup import script_json
+
 if TYPE_CHECKING:
     from markupsafe import Markup
-
-# What ends a script element or opens a comment in it; JSON strings may hold any of them escaped.
-_HTML = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,14 +47,6 @@ class Chart:
     def json(self) -> Markup:
         """The specification for a script element of a template."""
         return script_json(self.spec)
-
-
-def script_json(value: object) -> Markup:
-    """JSON for a ``<script type="application/json">``, which no text in ``value`` can leave."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    for letter, escape in _HTML.items():
-        text = text.replace(letter, escape)
-    return _markup(text)
 
 
 def _markup(text: str) -> Markup:

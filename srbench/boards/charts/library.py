@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -17,7 +15,7 @@ def interactive_library() -> str:
     """Vega, Vega-Lite and vega-embed as one script, 0.9 MB; takes seconds to bundle, once.
 
     For an inert ``<script type="text/plain" id="chart-library">``; `chart_script` runs it when a
-    reader comes near a chart, which the page's policy allows by its `csp_hash`.
+    reader comes near a chart, which the page's policy allows by its hash.
 
     Raises
     ------
@@ -43,9 +41,3 @@ def chart_script() -> str:
 def chart_style() -> str:
     """Return the style of charts and their tooltip, with the colours of the dark theme."""
     return Path(__file__).with_name("charts.css").read_text(encoding="utf-8")
-
-
-def csp_hash(text: str) -> str:
-    """Source expression that lets exactly this script or style run: ``'sha256-...'``."""
-    digest = hashlib.sha256(text.encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode()}'"
