@@ -71,7 +71,7 @@ class Column:
 
     def show(self, value: float) -> str:
         """Format a value with the metric's decimals, without unit."""
-        return f"{value:.{self.decimals}f}"
+        return f"{value:z.{self.decimals}f}"  # z: no minus in front of a zero
 
     def badness(self, value: float) -> float:
         """Return a number, smaller for better values; NaN where it cannot be told."""

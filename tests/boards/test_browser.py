@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.boards.chromium import unfold, violations
 
 WIDTHS = [320, 760, 2560]
+
+
+@pytest.fixture
+def committed():
+    """A page of many columns."""
+    pages = Path(__file__).resolve().parents[2] / "leaderboards" / "pages"
+    return pages / "w2-early@embedded.html"
 
 
 def test_the_page_asks_for_nothing_but_itself(visit, board):
@@ -67,10 +76,12 @@ def test_without_scripts_everything_is_there_but_re_sorting(visit, board):
         assert page.locator(link.get_attribute("href")).count() == 1
 
 
-@pytest.mark.parametrize("which", ["board", "light_table"])
-def test_print_is_light_and_cuts_nothing(visit, request, which):
+@pytest.mark.parametrize("scripts", [True, False])
+@pytest.mark.parametrize("which", ["board", "light_table", "committed"])
+def test_print_is_light_and_cuts_nothing(visit, request, which, scripts):
     printable = 1032  # CSS pixels between the margins of A4 landscape
-    page = visit(request.getfixturevalue(which), width=printable, color_scheme="dark")
+    page = visit(request.getfixturevalue(which), width=printable, color_scheme="dark",
+                 java_script_enabled=scripts)
     page.emulate_media(media="print", color_scheme="dark")
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert ground in ("rgb(255, 255, 255)", "rgba(0, 0, 0, 0)")

@@ -49,6 +49,12 @@ def test_what_a_column_says_of_itself():
     assert column().heading == "X"
 
 
+def test_a_zero_shows_no_minus():
+    shown = column(decimals=2)
+    assert [shown.show(value) for value in (-0.001, -0.0, 0.004, -0.006)] == [
+        "0.00", "0.00", "0.00", "-0.01"]
+
+
 def test_l2_uvp_ranks_even_where_another_metric_comes_first():
     board = only([make_record("a", metrics={"psnr": 30.0, "l2-uvp": 9.0}),
                   make_record("b", metrics={"psnr": 20.0, "l2-uvp": 2.0})])
