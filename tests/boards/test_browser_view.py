@@ -145,14 +145,16 @@ def test_every_control_survives_the_way_through_the_address(visit, request, whic
     assert other.complaints == []
 
 
-@pytest.mark.parametrize("address", [
-    "#sort=nonsense", "#sort=", "#cols=%3Cscript%3E", "#view-sweep=neither", "#pix-scene=99",
-    "#open=a,b,c", "#=", "#results", "#%E0%A4%A", "#sort=m0-&cols=&q=%00", "#" + "a=b&" * 2000])
-def test_addresses_of_anybody_break_nothing(visit, board, address):
-    page = visit(board, address)
-    assert len(labels(page)) == 5
+def test_addresses_of_anybody_break_nothing(visit, board):
+    page = visit(board, "#sort=nonsense")
+    for address in ("#sort=nonsense", "#sort=", "#cols=%3Cscript%3E", "#view-sweep=neither",
+                    "#pix-scene=99", "#open=a,b,c", "#=", "#results", "#%E0%A4%A",
+                    "#sort=m0-&cols=&q=%00", "#" + "a=b&" * 2000):
+        page.evaluate("address => { location.hash = address; }", address)
+        page.wait_for_timeout(20)
+        assert len(labels(page)) == 5, address
+        assert page.locator("input[name=view-sweep]:checked").count() == 1, address
     assert page.complaints == []
-    assert page.locator("input[name=view-sweep]:checked").count() == 1
 
 
 def test_a_link_to_a_place_leaves_the_view_alone(visit, board):

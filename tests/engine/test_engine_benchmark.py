@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "engine.py"
 
 
+@pytest.mark.slow
 def test_the_benchmark_runs_with_tiny_sizes():
     done = subprocess.run([sys.executable, str(SCRIPT), "--cells", "2", "--plan", "40",
                            "--repeats", "1"], text=True, capture_output=True, check=False,
