@@ -47,8 +47,8 @@ as tables show them, or the beginning of one. docs/statistics.md has the model.
 @click.option("--dataset", metavar="TITLE",
               help="Dataset as tables show it, e.g. w2-early@embedded.")
 @click.option("--preset", metavar="NAME", help="Records of this preset.")
-@click.option("--metric", "metrics", metavar="NAME", multiple=True,
-              help="Compare only this metric; repeatable.  [default: all that both have]")
+@click.option("--metric", "metrics", metavar="NAMES", multiple=True,
+              help="Compare only these metrics.  [default: all that both have]")
 @json_option
 @click.pass_context
 def command(context: click.Context, a: str, b: str, runs: Path, dataset: str | None,
@@ -159,7 +159,8 @@ def _compare(sides: tuple[list[Record], list[Record]], asked: Sequence[str],
 
     shared = shared_metrics(*sides)
     if asked:
-        metrics = list(dict.fromkeys(_named("metric", name, shared) for name in asked))
+        words = [name.strip() for text in asked for name in text.split(",")]
+        metrics = list(dict.fromkeys(_named("metric", name, shared) for name in words))
     else:
         place = {metric: index for index, metric in enumerate(RANKING)}
         valued = [name for name in shared if all(has_value(side, name) for side in sides)]

@@ -89,6 +89,14 @@ def test_each_metric_has_a_sentence_and_the_ranking_one_comes_first(two, run):
     assert third.startswith("Cosine: the data do not tell them apart: ")
 
 
+@pytest.mark.parametrize("words", [["psnr,cosine"], ["psnr", "--metric", "cosine"],
+                                   ["psnr, cosine,psnr"]])
+def test_metrics_are_listed_with_commas_or_one_by_one(two, run, words):
+    code, out, _ = run("ots", "wgan-gp[lambda=100]", "--json", "--metric", *words)
+    assert code == 0
+    assert [one["metric"] for one in json.loads(out)["metrics"]] == ["psnr", "cosine"]
+
+
 def test_numbers_are_those_of_the_statistics(two, run):
     code, out, _ = run("ots", "wgan-gp[lambda=100]", "--metric", "psnr", "--json")
     records, _ = two.store.records()
