@@ -70,6 +70,7 @@ def test_a_finished_cell_is_reused_and_gives_the_same_record(tmp_path):
         assert value["value"] == old["values"]["final"][metric]["value"], metric
 
 
+@pytest.mark.slow  # test_hostile.py has the same statuses
 def test_every_way_to_end_has_a_record_and_the_others_go_on(tmp_path):
     ways = {"shift": "ok", "raise": "failed", "exit": "crashed", "segv": "crashed",
             "hang": "timeout", "nan": "diverged", "skip": "skipped",
@@ -149,6 +150,7 @@ def test_wrong_usage_is_exit_2_with_the_value_and_the_remedy(words, told, tmp_pa
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow  # test_status_resume.py interrupts and resumes too, to the same bits
 def test_ctrl_c_saves_a_checkpoint_exits_130_and_the_same_command_goes_on(tmp_path):
     words = ["--methods", "toy-slow[iterations=150],toy-shift"]
     command = [sys.executable, "-m", "srbench", "run", "--plugin", str(PLUGIN), "--dataset", "toy",
