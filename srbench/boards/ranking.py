@@ -17,7 +17,6 @@ from srbench.results.statistics import (
 )
 from srbench.results.statistics import badness as distances
 
-Estimator = Callable[[str, Column], Estimate | None]
 SampleOf = Callable[[str, Column], Sample | None]
 
 
