@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pydantic import Field
 
     from srbench.api.dataset import CropDataset, Dataset, PoolSettings
+    from srbench.api.known_map import KnownMapDataset
     from srbench.api.method import Method
     from srbench.api.metric import EvaluationContext, Metric, Score
     from srbench.api.parameters import Parameters
@@ -29,6 +30,7 @@ _LAZY = {
     "Dataset": "srbench.api.dataset",
     "EvaluationContext": "srbench.api.metric",
     "Field": "pydantic",
+    "KnownMapDataset": "srbench.api.known_map",
     "Method": "srbench.api.method",
     "Metric": "srbench.api.metric",
     "Parameters": "srbench.api.parameters",
@@ -44,6 +46,7 @@ __all__ = [
     "DatasetInfo",
     "EvaluationContext",
     "Field",
+    "KnownMapDataset",
     "Method",
     "MethodInfo",
     "Metric",

@@ -39,6 +39,8 @@ MAY_IMPORT = {
     "results": {"atomic", "errors", "files", "foreign"},
     "boards": {"atomic", "errors", "files", "foreign", "registry", "results", "spec", "verify"},
     "verify": {"engine.identity", "errors", "files", "foreign", "results"},
+    "running": {"boards", "engine", "errors", "paths", "plan", "registry", "results", "spec",
+                "training"},
     "plan": {"engine.identity", "errors", "paths", "registry", "results.record", "spec"},
     "engine": {"atomic", "errors", "evaluation", "files", "paths", "plan", "registry", "results",
                "training"},
@@ -104,9 +106,9 @@ def test_public_names_are_pinned_and_importable():
     for name in srbench.__all__:
         assert getattr(srbench, name) is not None
     assert set(srbench.__all__) == {
-        "CropDataset", "Dataset", "DatasetInfo", "EvaluationContext", "Field", "Method",
-        "MethodInfo", "Metric", "MetricInfo", "Parameters", "PoolSettings", "Problem", "Score",
-        "Skipped", "SrbenchError", "Training", "hookimpl"}
+        "CropDataset", "Dataset", "DatasetInfo", "EvaluationContext", "Field", "KnownMapDataset",
+        "Method", "MethodInfo", "Metric", "MetricInfo", "Parameters", "PoolSettings", "Problem",
+        "Score", "Skipped", "SrbenchError", "Training", "hookimpl"}
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = srbench.nonsense
 
