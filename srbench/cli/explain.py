@@ -75,9 +75,10 @@ def plan_asked(method: str, options: dict[str, Any]) -> Cell:
     UsageError
         If they stand for several.
     """
-    from srbench.cli.request import make_request, merge_config
+    from srbench.cli.config import merge_config
     from srbench.plan import make_plan
     from srbench.registry.catalog import discover
+    from srbench.running.request import make_request
 
     dataset = options.pop("dataset")
     given = merge_config({**options, "dataset": [dataset] if dataset else [], "methods": [method]})

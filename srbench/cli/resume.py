@@ -39,12 +39,14 @@ taken. Options change how the cells run, never what they are.
 def command(context: click.Context, /, plan: str | None, *, retry_failed: bool,
             **options: Any) -> None:
     """Plan the stored request again and run what is left of it."""
-    from srbench.cli.execute import execute, refuse_impossible, say_plan
-    from srbench.cli.request import make_request
+    from srbench.cli.execute import execute, say_plan
     from srbench.errors import UsageError
     from srbench.plan import make_plan
     from srbench.registry.catalog import discover
     from srbench.results.store import Store
+    from srbench.running.executor import refuse_impossible
+    from srbench.running.request import make_request
+    from srbench.running.run import Run
 
     store = Store(Path(options["runs"] or "runs"))
     plan = plan or newest_unfinished(store, retry_failed=retry_failed)
@@ -68,10 +70,11 @@ def command(context: click.Context, /, plan: str | None, *, retry_failed: bool,
                    "(code or data changed; srbench explain says what): they start afresh", err=True)
         store.write_plan(plan, {**document, "cells": [cell.key for cell in cells],
                                 "names": [cell.name for cell in cells]})
-    done = ended(store, cells, retry_failed=retry_failed)
-    say_plan(cells, done, request, catalog)
-    refuse_impossible([cell for cell in cells if cell.key not in done], given)
-    execute(cells, done, store, plan, given, catalog)
+    run = Run(id=plan, request=request, cells=cells, store=store, catalog=catalog, given=given,
+              done=ended(store, cells, retry_failed=retry_failed))
+    say_plan(run)
+    refuse_impossible(given, run.waiting)
+    execute(run)
 
 
 def ended(store: Store, cells: Sequence[Cell], *, retry_failed: bool) -> dict[str, Record]:

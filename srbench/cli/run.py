@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from srbench.cli.request import make_request, merge_config
+from srbench.cli.config import merge_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,33 +90,11 @@ from its last checkpoint. The path of the page is printed on stdout, everything 
 def command(**options: Any) -> None:
     """Plan, run, show (see the help text above)."""
     given = merge_config(options)
-    from srbench.cli.execute import (
-        check_executor,
-        execute,
-        finished_before,
-        forget_training,
-        new_plan_id,
-        plan_document,
-        refuse_impossible,
-        say_plan,
-    )
-    from srbench.plan import make_plan
-    from srbench.registry.catalog import discover
-    from srbench.results.store import Store
+    from srbench.cli.execute import execute, say_plan
+    from srbench.running.run import plan_run, start
 
-    check_executor(given)
-    catalog = discover([Path(path) for path in given["plugin"] or ()])
-    request = make_request(given)
-    store = Store(Path(given["runs"] or "runs"))
-    plan_id = new_plan_id()
-    cells = make_plan(request, catalog, plan_id)
-    before = finished_before(store, cells)
-    done = {} if options["rerun"] else before
-    say_plan(cells, done, request, catalog)
-    if options["dry_run"]:
-        return
-    refuse_impossible([cell for cell in cells if cell.key not in done], given)
-    if options["rerun"]:
-        forget_training(store, before)
-    store.write_plan(plan_id, plan_document(plan_id, cells, given))
-    execute(cells, done, store, plan_id, given, catalog)
+    run = plan_run(given)
+    say_plan(run)
+    if not options["dry_run"]:
+        start(run, shlex.join(["srbench", *sys.argv[1:]]))
+        execute(run)

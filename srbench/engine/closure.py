@@ -45,6 +45,7 @@ NEUTRAL = {
     "srbench.results.*": "keeps numbers",
     "srbench.boards.*": "shows numbers",
     "srbench.cli.*": "passes on what the user typed",
+    "srbench.running.*": "passes on what the user typed",
     "srbench.engine": "has no code",
     "srbench.engine.closure": "makes keys",
     "srbench.engine.identity": "makes keys; IDENTITY_SCHEMA is raised where their meaning changes",

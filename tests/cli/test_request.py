@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from srbench.cli.request import choose_device, make_request, merge_config, parse_seeds
+from srbench.cli.config import merge_config
 from srbench.errors import SpecError, UnknownName, UsageError
+from srbench.running.request import choose_device, make_request, parse_seeds
 
 EMPTY = {"methods": (), "dataset": (), "seeds": None, "preset": None, "settings": (),
          "config": None, "plugin": (), "metrics": None, "device": None, "precision": None,

@@ -9,9 +9,9 @@ import subprocess
 import psutil
 import pytest
 
-from srbench.cli.execute import make_executor
 from srbench.errors import UnknownName
 from srbench.results.store import Store
+from srbench.running.executor import make_executor
 from tests.engine.runs import TOY, Run, records, srbench, wait_for_training, wait_until
 
 pytest.importorskip("submitit", reason="srbench[slurm] is not installed")

@@ -6,9 +6,10 @@ import math
 
 import pytest
 
-from srbench.cli import request
-from srbench.cli.request import merge_config, parse_seeds
+from srbench.cli import config
+from srbench.cli.config import merge_config
 from srbench.errors import SrbenchError, UnknownName, UsageError
+from srbench.running.request import parse_seeds
 
 EMPTY = {"settings": (), "config": None}
 
@@ -48,7 +49,7 @@ def test_a_mistyped_key_is_a_name_that_is_not_known(tmp_path):
 
 
 def test_a_file_of_many_megabytes_is_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(request, "LARGEST", 100)
+    monkeypatch.setattr(config, "LARGEST", 100)
     with pytest.raises(UsageError, match=r"run\.toml has 1,000 bytes; at most 100 are read"):
         merged(tmp_path, "#" * 1000)
 

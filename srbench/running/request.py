@@ -1,15 +1,12 @@
-"""From the words of ``srbench run`` to a `srbench.plan.Request`."""
+"""From options, of the command line or of Python, to a `srbench.plan.Request`."""
 
 from __future__ import annotations
 
 import math
 import re
-import tomllib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from srbench.errors import StoreError, UnknownName, UsageError
-from srbench.foreign.paths import read_capped
+from srbench.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
     from srbench.plan import Request
@@ -23,79 +20,50 @@ PRESETS = ("quick", "paper", "code")
 PRECISIONS = ("fp32", "bf16")
 SEEDS = re.compile(r"([0-9]{1,18})(?:-([0-9]{1,18}))?")
 LISTS = ("methods", "dataset", "plugin", "set", "slurm", "seeds", "metrics")
-LARGEST = 2**20  # bytes of the file of --config
 MOST_SEEDS = 100_000
 WORDS = ("preset", "precision", "device", "budget", "runs", "executor", "address")
 THREADS = {"cpu": 1, "cuda": 4}
 """Threads of a cell by default: the same on every machine, since they decide its last digits."""
 
 
-def merge_config(options: dict[str, Any]) -> dict[str, Any]:
-    """Fill options the user left out from the TOML file of ``--config``.
+def check_kind(where: str, key: str, value: Any) -> None:
+    """Refuse a value of a TOML file or of Python that the command line would refuse.
+
+    Parameters
+    ----------
+    where : str
+        Where the value stands, for the error.
+    key : str
+        Option, as the command line spells it.
+    value
+        Anything.
 
     Raises
     ------
     UsageError
-        If the file cannot be read or a value is of the wrong kind.
-    UnknownName
-        If it holds an unknown key.
+        If it is of the wrong kind.
     """
-    given = {**options, "set": list(options["settings"])}
-    for key in NUMBERS:
-        number = given.get(key.replace("-", "_"))
-        if number is not None and not math.isfinite(number):
-            raise UsageError(f"--{key} {number} is no number of that kind",
-                             hint=f"leave --{key} out, or give a finite number")
-    path: Path | None = options["config"]
-    if path is None:
-        return given
-    for key, value in _read_toml(path).items():
-        if key not in CONFIG_KEYS:
-            raise UnknownName(f"option in {path}", key, CONFIG_KEYS)
-        _check_kind(path, key, value)
-        name = key.replace("-", "_")
-        if not given.get(name):
-            given[name] = _from_toml(key, value)
-    return given
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    """Read the file of ``--config``; a key that occurs twice is an error of TOML."""
-    try:
-        content = read_capped(path.resolve(), LARGEST)
-        return tomllib.loads(content.decode("utf-8"))
-    except StoreError as error:
-        raise UsageError(f"cannot read --config {path}: {error.message}") from error
-    except OSError as error:
-        raise UsageError(f"cannot read --config {path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        why = "it nests too deep" if isinstance(error, RecursionError) else error
-        raise UsageError(f"--config {path} is not valid TOML: {why}") from error
-
-
-def _check_kind(path: Path, key: str, value: Any) -> None:
-    """Refuse a TOML value that the command line would refuse."""
     if key == "set" and isinstance(value, dict):
         for name, table in value.items():
             if not isinstance(table, dict):
-                raise UsageError(f"{path}: set.{name} = {table!r} must be a table of settings",
+                raise UsageError(f"{where}: set.{name} = {table!r} must be a table of settings",
                                  hint=f"[set.{name}] above the settings of {name}")
     elif key in LISTS:
         items = value if isinstance(value, list) else [value]
         whole = (str, int) if key == "seeds" else (str,)
         if not all(type(item) in whole for item in items):
-            raise UsageError(f"{path}: {key} = {value!r} must be a text in quotes, or several "
+            raise UsageError(f"{where}: {key} = {value!r} must be a text in quotes, or several "
                              "in brackets")
     if key in WORDS and not isinstance(value, str):
-        raise UsageError(f"{path}: {key} = {value!r} must be a text in quotes")
+        raise UsageError(f"{where}: {key} = {value!r} must be a text in quotes")
     if key in COUNTS and (type(value) is not int or value < 1):
-        raise UsageError(f"{path}: {key} = {value!r} must be a whole number of at least 1")
+        raise UsageError(f"{where}: {key} = {value!r} must be a whole number of at least 1")
     if key in NUMBERS and (type(value) not in (int, float) or not 0 < value < math.inf):
-        raise UsageError(f"{path}: {key} = {value!r} must be a number above 0")
+        raise UsageError(f"{where}: {key} = {value!r} must be a number above 0")
 
 
-def _from_toml(key: str, value: Any) -> Any:
-    """TOML value -> what the command line would have given."""
+def typed(key: str, value: Any) -> Any:
+    """Value of a TOML file or of Python -> what the command line would have given."""
     from srbench.spec import format_value
 
     if key == "set" and isinstance(value, dict):
@@ -103,7 +71,7 @@ def _from_toml(key: str, value: Any) -> Any:
                 for inner, item in table.items()]
     if key in ("seeds", "metrics") and isinstance(value, list):
         return ",".join(str(item) for item in value)
-    if key in ("methods", "dataset", "plugin", "set", "slurm"):
+    if key in ("methods", "dataset", "plugin", "set", "slurm", "track"):
         return [str(item) for item in value] if isinstance(value, list) else [str(value)]
     return value
 
