@@ -38,6 +38,7 @@ MAY_IMPORT = {
                    "results.record", "weights"},
     "results": {"atomic", "errors", "files", "foreign"},
     "boards": {"atomic", "errors", "files", "foreign", "registry", "results", "spec", "verify"},
+    "scaffold": {"atomic", "errors", "registry"},
     "verify": {"engine.identity", "errors", "files", "foreign", "results"},
     "running": {"boards", "engine", "errors", "paths", "plan", "registry", "results", "spec",
                 "training"},
@@ -140,7 +141,8 @@ def test_the_wheel_holds_plugins_templates_and_data(wheel):
         folder = ROOT / "plugins" if "plugins" in path.relative_to(ROOT).parts[:1] else ROOT
         assert path.relative_to(folder).as_posix() in names, path
     for folder in (ROOT / "srbench", ROOT / "plugins"):
-        for path in [*folder.rglob("*.html"), *folder.rglob("*.css"), *folder.rglob("*.json")]:
+        for path in [*folder.rglob("*.html"), *folder.rglob("*.css"), *folder.rglob("*.json"),
+                     *folder.rglob("*.jinja")]:
             root = ROOT / "plugins" if "plugins" in path.relative_to(ROOT).parts[:1] else ROOT
             assert path.relative_to(root).as_posix() in names, path
     assert "srbench/py.typed" in names

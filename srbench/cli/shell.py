@@ -42,6 +42,7 @@ VERBS = {
     "publish": Verb("srbench.cli.publish:command", "Put records and pages into leaderboards/."),
     "verify": Verb("srbench.cli.verify:command", "Check that records are what was committed."),
     "explain": Verb("srbench.cli.explain:command", "Say why a cell would be reused or run again."),
+    "new": Verb("srbench.cli.new:command", "Begin a package with a method or dataset."),
     "fetch": Verb("srbench.cli.fetch:command", "Download pretrained weights and data."),
     "list": Verb("srbench.cli.list:command", "List installed methods, datasets, metrics, plugins."),
     "info": Verb("srbench.cli.info:command", "Describe one method, dataset or metric."),

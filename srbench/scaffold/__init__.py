@@ -1,0 +1,1 @@
+"""What ``srbench new`` writes: a package with a working method or dataset, and its templates."""
