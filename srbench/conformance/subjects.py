@@ -1,0 +1,74 @@
+"""What a check is handed: one thing a plugin provides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from srbench.conformance.check import NotTried
+from srbench.errors import MissingDependency, MissingWeights, Skipped
+
+if TYPE_CHECKING:
+    from srbench.api.dataset import Dataset
+    from srbench.api.metric import Metric
+    from srbench.conformance.check import Kind
+    from srbench.registry.catalog import Entry
+    from srbench.registry.infos import DatasetInfo, MetricInfo
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A method, dataset or metric, and where it comes from.
+
+    Parameters
+    ----------
+    entry : Entry
+        As `srbench.registry.catalog.discover` found it.
+    kind : {"method", "dataset", "metric"}
+        What it is.
+    """
+
+    entry: Entry
+    kind: Kind
+
+    @property
+    def name(self) -> str:
+        """The name users type."""
+        return self.entry.info.name
+
+
+@dataclass(frozen=True)
+class DatasetSubject(Subject):
+    """A dataset."""
+
+    entry: Entry[DatasetInfo]
+    kind: Kind = "dataset"
+
+    def open(self) -> Dataset:
+        """Return a fresh dataset with the parameters of its ``quick`` preset, not yet prepared.
+
+        Raises
+        ------
+        NotTried
+            If its data or a package it needs is not on this machine.
+        """
+        cls = self.entry.load()
+        params = cls.Params.resolve("quick", "", dict(self.entry.info.fixed))
+        try:
+            dataset: Dataset = cls(params, self.name)
+        except (Skipped, MissingWeights, MissingDependency) as error:
+            raise NotTried(str(error)) from error
+        return dataset
+
+
+@dataclass(frozen=True)
+class MetricSubject(Subject):
+    """A metric."""
+
+    entry: Entry[MetricInfo]
+    kind: Kind = "metric"
+
+    def load(self) -> type[Metric]:
+        """Return the class."""
+        cls: type[Metric] = self.entry.load()
+        return cls
