@@ -69,8 +69,8 @@ class Package:
     def _values(self) -> dict[str, object]:
         names, year = self.names, datetime.now(UTC).year
         title = f"{names.distribution}: a {names.kind} for srbench"
-        citation = (f"@misc{{{names.name}, title = {{{title}}}, author = {{{self.author}}}, "
-                    f"year = {{{year}}}}}")
+        citation = (f"@misc{{{names.name}, title = {{{title}}}, ",
+                    f"author = {{{self.author}}}, year = {{{year}}}}}")
         return {"kind": names.kind, "name": names.name, "distribution": names.distribution,
                 "module": names.module, "cls": names.cls, "author": self.author, "year": year,
                 "licence": self.licence, "citation": citation,
