@@ -58,18 +58,23 @@ def render(board: Board, source: Provenance, figures: Figures | None = None,
         Records that cannot be used.
     """
     library = figures.library if figures is not None else ""
-    references = [(REFERENCES.get(kind, kind), kind) for kind in dict.fromkeys(
-        kind for column in board.final.columns for kind in column.reference)]
     return environment().get_template("board.html").render(
         board=board, source=source, figures=figures, pixels=pixels, finding=finding(board),
-        basis=basis(board), flags=flag_notes(board), stamp=stamp(board), references=references,
-        data=data, index=index, pixels_link=pixels_link, log_link=log_link, library=library,
+        basis=basis(board), flags=flag_notes(board), stamp=stamp(board),
+        references=references(board), data=data, index=index, pixels_link=pixels_link,
+        log_link=log_link, library=library,
         methods=_sections(board, catalog), opponents=_opponents(board), p_words=p_words,
         oracle_sees_targets=bool(board.final.columns)
         and board.final.columns[0].metric not in UNPAIRED,
         **_assets([library] if library else []),
         invalid=[(f"{broken.path.parent.name}/{broken.path.name}", broken.reason)
                  for broken in invalid])
+
+
+def references(board: Board) -> list[tuple[str, str]]:
+    """Rows of the data itself below a table: what they are called, and their key."""
+    kinds = dict.fromkeys(kind for column in board.final.columns for kind in column.reference)
+    return [(REFERENCES.get(kind, kind), kind) for kind in kinds]
 
 
 def render_index(boards: Sequence[Board], names: Sequence[str]) -> str:

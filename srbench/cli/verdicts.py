@@ -6,12 +6,35 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from srbench.boards.pair import Pair
     from srbench.results.comparison import Compared, Comparison
     from srbench.results.record import MetricValue
     from srbench.results.statistics import Difference, Estimate
 
 MOST_DECIMALS = 12
 Names = tuple[str, str]
+
+
+def lines(pair: Pair) -> list[str]:
+    """Everything ``srbench compare`` says, the heading first."""
+    names, comparison = pair.names, pair.comparison
+    said = [f"{names[0]} and {names[1]} on {pair.title} ({pair.preset})"]
+    if comparison.compared:
+        said += [summary(comparison, names), ""]
+    said += [sentence(one, names, comparison.family) for one in comparison.compared]
+    return said + [f"{metric}: not compared: {why}" for metric, why in comparison.refused.items()]
+
+
+def document(pair: Pair) -> dict[str, Any]:
+    """The comparison as JSON data."""
+    names, comparison = pair.names, pair.comparison
+    return {
+        "a": names[0], "b": names[1], "dataset": pair.title, "preset": pair.preset,
+        "seeds": [sorted(record.identity.seed for record in side) for side in pair.sides],
+        "dataset_fingerprint": pair.sides[0][0].origin.dataset_fingerprint,
+        "holm_family": comparison.family,
+        "summary": summary(comparison, names) if comparison.compared else "",
+        "metrics": data(comparison, names), "refused": comparison.refused}
 
 
 def summary(comparison: Comparison, names: Names) -> str:
