@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from srbench.api.metric import EvaluationContext, Metric, Score
     from srbench.api.parameters import Parameters
     from srbench.api.problem import Problem
+    from srbench.registry.events import Scalars, TrackedCell, TrackedRun
     from srbench.training import Training
 
 __version__ = "0.1.0"
@@ -36,7 +37,10 @@ _LAZY = {
     "Parameters": "srbench.api.parameters",
     "PoolSettings": "srbench.api.dataset",
     "Problem": "srbench.api.problem",
+    "Scalars": "srbench.registry.events",
     "Score": "srbench.api.metric",
+    "TrackedCell": "srbench.registry.events",
+    "TrackedRun": "srbench.registry.events",
     "Training": "srbench.training",
 }
 
@@ -54,9 +58,12 @@ __all__ = [
     "Parameters",
     "PoolSettings",
     "Problem",
+    "Scalars",
     "Score",
     "Skipped",
     "SrbenchError",
+    "TrackedCell",
+    "TrackedRun",
     "Training",
     "hookimpl",
 ]

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import shlex
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from srbench.cli.console import stderr
+from srbench.cli.console import output, stderr
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from rich.console import Console
 
+    from srbench.engine.trackers import Warn
     from srbench.plan import Cell
     from srbench.running.run import OnEvent, Outcome, Run
 
@@ -51,7 +53,7 @@ def execute(run: Run) -> None:
     from srbench.running.run import carry_out
 
     as_json = bool(run.given["as_json"])
-    outcome = carry_out(run, _shown(run, as_json=as_json), fetch_required)
+    outcome = carry_out(run, _shown(run, as_json=as_json), fetch_required, _warner())
     conclude(run, outcome, as_json=as_json)
 
 
@@ -67,6 +69,18 @@ def _shown(run: Run, *, as_json: bool) -> Iterator[OnEvent]:
                 click.echo(json.dumps(event["record"].model_dump(mode="json")))
 
         yield on_event
+
+
+def _warner() -> Warn:
+    """What shows warnings from any thread, with a traceback at ``-vv``."""
+    shell = output()  # the running command's, which other threads do not know
+
+    def warn(text: str, error: BaseException | None) -> None:
+        shell.warn(text)
+        if error is not None and shell.verbosity >= 2:
+            click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+
+    return warn
 
 
 def conclude(run: Run, outcome: Outcome, *, as_json: bool) -> None:

@@ -30,7 +30,8 @@ Examples:
 Go on with a run: cells that were interrupted go on from their last checkpoint, cells that never
 started start, and everything that ended stays as it is. With --retry-failed cells that failed,
 crashed, timed out or ran out of memory run again too. Without PLAN the newest unfinished run is
-taken. Options change how the cells run, never what they are.
+taken. Options change how the cells run, never what they are; --track none stops telling
+the trackers of the first run.
 """)
 @click.argument("plan", required=False, metavar="[PLAN]")
 @click.option("--retry-failed", is_flag=True, help="Also run again what ended and is not ok.")
@@ -47,6 +48,7 @@ def command(context: click.Context, /, plan: str | None, *, retry_failed: bool,
     from srbench.running.executor import refuse_impossible
     from srbench.running.request import make_request
     from srbench.running.run import Run
+    from srbench.running.track import chosen
 
     store = Store(Path(options["runs"] or "runs"))
     plan = plan or newest_unfinished(store, retry_failed=retry_failed)
@@ -61,6 +63,7 @@ def command(context: click.Context, /, plan: str | None, *, retry_failed: bool,
              **{name: value for name, value in options.items() if value}}
     given["as_json"] = options["as_json"]
     catalog = discover([Path(path) for path in given["plugin"] or ()])
+    chosen(given, catalog)
     request = make_request(given)
     with typed_in(str(document.get("cwd") or Path.cwd())):
         cells = make_plan(request, catalog, plan)

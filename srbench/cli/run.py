@@ -18,6 +18,7 @@ EPILOG = """\b
 Examples:
   srbench run --methods ots,wgan-gp --dataset w2-early
   srbench run --methods 'ots,wgan-gp[lambda=[10,100]],identity' --dataset w2-early --seeds 0,1,2
+  srbench run --methods ots --dataset w2-early --track tensorboard
 """
 
 
@@ -40,6 +41,9 @@ def how_to_run(command: Callable[..., Any]) -> Callable[..., Any]:
                      help="Ray cluster to connect to, e.g. auto or ray://head:10001."),
         click.option("--slurm", multiple=True, metavar="KEY=VALUE",
                      help="Slurm option of each job, e.g. partition=gpu or time=600 (minutes)."),
+        click.option("--track", multiple=True, metavar="LIST",
+                     help="Tell these trackers of the run, e.g. tensorboard,mlflow; see srbench "
+                          "list trackers.  [default: none]"),
         click.option("--runs", type=click.Path(path_type=Path), metavar="DIR",
                      help="Where records are kept.  [default: runs]"),
         click.option("--json", "as_json", is_flag=True,

@@ -8,7 +8,7 @@ import os
 from typing import Any
 
 ENVIRONMENT = "SRBENCH_EVENTS_FD"
-OF_CELLS = ("phase", "progress", "validation", "checkpoint", "done")
+OF_CELLS = ("phase", "progress", "validation", "scalars", "checkpoint", "done")
 LONGEST = 1 << 20  # bytes of a line; no event comes near it
 
 

@@ -27,6 +27,7 @@ from srbench.engine.logfile import CappedLog
 from srbench.engine.oom import OomWatch
 from srbench.engine.processes import adopt_orphans, die_with_parent, kill_descendants
 from srbench.engine.ranks import Worker, start_workers
+from srbench.engine.scalars import ScalarsFile
 from srbench.engine.verdict import End, Stamp, conclude
 from srbench.engine.worker import WORK
 
@@ -59,7 +60,7 @@ class Job:
     folder : Path
         The cell's folder, absolute; this process holds its lock.
     options : argparse.Namespace
-        ``timeout``, ``grace``, ``rank_timeout`` (s) and ``executor``.
+        ``timeout``, ``grace``, ``rank_timeout`` (s), ``executor`` and ``scalars``.
     """
 
     def __init__(self, folder: Path, options: argparse.Namespace) -> None:
@@ -85,6 +86,7 @@ class Job:
         self._live = Live(self._folder, {
             "key": self._folder.name, "executor": self._options.executor,
             "gpus": os.environ.get("CUDA_VISIBLE_DEVICES", "")})
+        self._scalars = ScalarsFile(self._folder) if self._options.scalars else None
         self._output, child_end = os.pipe()
         os.set_blocking(self._output, False)
         self._workers = start_workers(cell, self._folder, child_end, self._options.rank_timeout)
@@ -119,6 +121,8 @@ class Job:
                 self._obey()
                 self._enforce()
                 self._live.keep_up()
+                if self._scalars is not None:
+                    self._scalars.keep_up()
 
     def _take(self, worker: Worker | None) -> bool:
         """Take output, or events of a worker; False when nothing more can come."""
@@ -138,6 +142,8 @@ class Job:
         if worker.rank == 0 and event["event"] in ("phase", "progress"):
             self._live.update(**{name: value for name, value in event.items()
                                  if name in ("phase", "stage", "step", "steps", "rate", "eta")})
+        if self._scalars is not None and worker.rank == 0 and event["event"] == "scalars":
+            self._scalars.add(event)
 
     def _obey(self) -> None:
         """First signal: ask the cell to stop. Second: end it."""
@@ -201,6 +207,8 @@ class Job:
                 for event in events:
                     self._tell(worker, event)
         self._log.close()
+        if self._scalars is not None:
+            self._scalars.flush()
 
     def _conclude(self) -> JobExit:
         """Leave the record and say how the cell ended."""
@@ -237,6 +245,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--wait", type=float, default=0.0,
                         help="seconds to wait for another process that runs the cell")
     parser.add_argument("--rerun", action="store_true", help="run it though it is done")
+    parser.add_argument("--scalars", action="store_true",
+                        help="keep scalars.jsonl for those who track the run")
     parser.add_argument("--executor", default="local", help="who started it, for srbench status")
     parser.add_argument("--parent", type=int, help="stop when this process, the parent, dies")
     return parser.parse_args(arguments)

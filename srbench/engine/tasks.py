@@ -26,12 +26,15 @@ class JobOptions:
         Seconds in which every rank of a cell must answer.
     rerun : bool
         Whether cells run that are done.
+    scalars : bool
+        Whether they keep ``scalars.jsonl`` for those who track the run.
     """
 
     timeout: float | None = None
     grace: float = GRACE
     rank_timeout: float = 600.0
     rerun: bool = False
+    scalars: bool = False
 
     def command(self, folder: Path, executor: str) -> list[str]:
         """Return the command line of the job of a cell."""
@@ -40,7 +43,7 @@ class JobOptions:
                  "--executor", executor]
         if self.timeout is not None:
             words += ["--timeout", f"{self.timeout:g}"]
-        return words + ["--rerun"] * self.rerun
+        return words + ["--rerun"] * self.rerun + ["--scalars"] * self.scalars
 
 
 @dataclass

@@ -12,6 +12,7 @@ from srbench.registry.implementation import load_implementation, remedy
 from srbench.registry.infos import DatasetInfo, MethodInfo, MetricInfo
 from srbench.registry.inspection import Inspection, inspect_plugin
 from srbench.registry.sources import Source, file_sources, installed_sources
+from srbench.registry.tracker import Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -99,12 +100,14 @@ class BrokenPlugin:
 
 @dataclass
 class Catalog:
-    """Every method, dataset and metric that can be used, and the plugins that cannot.
+    """Every method, dataset, metric and tracker that can be used, and the plugins that cannot.
 
     Parameters
     ----------
     methods, datasets, metrics : dict of str to Entry
         By name; srbench's own first, then by distribution and entry point.
+    trackers : dict of str to Tracker
+        In the same order.
     broken : list of BrokenPlugin
         Plugins that were set aside.
     extra : list of Path
@@ -115,6 +118,7 @@ class Catalog:
     methods: dict[str, Entry[MethodInfo]] = field(default_factory=dict)
     datasets: dict[str, Entry[DatasetInfo]] = field(default_factory=dict)
     metrics: dict[str, Entry[MetricInfo]] = field(default_factory=dict)
+    trackers: dict[str, Tracker] = field(default_factory=dict)
     broken: list[BrokenPlugin] = field(default_factory=list)
     extra: list[Path] = field(default_factory=list)
 
@@ -138,8 +142,15 @@ class Catalog:
         """Return the metric of that name; raises as `dataset` does."""
         return self._find("metric", name, self.metrics)
 
+    def tracker(self, name: str) -> Tracker:
+        """Return the tracker of that name; raises as `dataset` does."""
+        if name in self.trackers:
+            return self.trackers[name]
+        self.refuse_broken(name)
+        raise UnknownName("tracker", name, self.trackers, hint=self._broken_hint(self.trackers))
+
     def entries(self) -> Iterable[tuple[str, Entry]]:
-        """Yield (kind, entry) for everything that can be used; the kind is in the singular."""
+        """Yield (kind, entry) for what cells are made of; the kind is in the singular."""
         for kind, group in self._groups().items():
             for entry in group.values():
                 yield kind, entry
@@ -173,7 +184,7 @@ class Catalog:
 
     def _join(self, source: Source, found: Inspection) -> None:
         """Take what a plugin provides, all of it or nothing."""
-        reason = found.problem or self._taken(found)
+        reason = found.problem or self._taken(source, found)
         if reason or found.module is None:
             self.broken.append(BrokenPlugin(source.plugin, source.distribution, reason,
                                             found.names()))
@@ -186,13 +197,19 @@ class Catalog:
                 self.datasets[info.name] = Entry(info, *where)
             elif isinstance(info, MetricInfo):
                 self.metrics[info.name] = Entry(info, *where)
+        if found.events:
+            self.trackers[source.name] = Tracker(source.name, source.plugin, source.distribution,
+                                                 source.version, found.module, found.events)
 
-    def _taken(self, found: Inspection) -> str:
+    def _taken(self, source: Source, found: Inspection) -> str:
         """Why the names of a plugin cannot be taken, or empty."""
         for kind, info in found.labelled():
             holder = self._groups()[kind].get(info.name)
             if holder is not None:
                 return f"the {kind} name {info.name!r} is already provided by {holder.origin}"
+        if found.events and source.name in self.trackers:
+            return (f"the tracker name {source.name!r} is already provided by "
+                    f"{self.trackers[source.name].origin}")
         return ""
 
 

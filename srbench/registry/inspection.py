@@ -25,6 +25,9 @@ PROVIDES: dict[str, tuple[str, type[PluginInfo]]] = {
     "srbench_datasets": ("dataset", DatasetInfo),
     "srbench_metrics": ("metric", MetricInfo),
 }
+HOOKS = tuple(name for name in vars(hookspecs) if name.startswith(f"{hookspecs.PROJECT}_"))
+"""Every hook: those that list what a plugin provides, and the events of `EVENTS`."""
+EVENTS = tuple(name for name in HOOKS if name not in PROVIDES)
 
 
 @dataclass
@@ -37,12 +40,15 @@ class Inspection:
         None if it could not be imported.
     infos : list of PluginInfo
         What its hooks returned, up to the first problem.
+    events : tuple of str
+        The events it listens to: it is a tracker where there is one.
     problem : str
         Empty for a clean plugin.
     """
 
     module: ModuleType | None = None
     infos: list[PluginInfo] = field(default_factory=list)
+    events: tuple[str, ...] = ()
     problem: str = ""
 
     def names(self) -> tuple[str, ...]:
@@ -64,9 +70,11 @@ def inspect_plugin(source: Source) -> Inspection:
             raise PluginError(f"the entry point must name a module, got {loaded!r:.80}")
         found.module = loaded
         implementations = _implementations(loaded, source.plugin)
+        found.events = tuple(hook for hook, _ in implementations if hook in EVENTS)
         for hook, function in implementations:
-            for info in _read(hook, function):
-                found.infos.append(info)
+            if hook in PROVIDES:
+                for info in _read(hook, function):
+                    found.infos.append(info)
         _refuse_repeats(found)
     # A plugin's module and hooks are arbitrary code: anything may come, even sys.exit().
     except (Exception, SystemExit) as error:
@@ -100,7 +108,7 @@ def _implementations(module: ModuleType, plugin: str) -> list[tuple[str, Callabl
              for implementation in caller.get_hookimpls()]
     if not pairs:
         raise PluginError(_nothing(module))
-    return sorted(pairs, key=lambda pair: list(PROVIDES).index(pair[0]))
+    return sorted(pairs, key=lambda pair: HOOKS.index(pair[0]))
 
 
 def _read(hook: str, function: Callable[[], object]) -> Iterator[PluginInfo]:
@@ -137,12 +145,12 @@ def _arguments(error: pluggy.PluginValidationError) -> str:
 
 
 def _unknown_hook(name: str) -> str:
-    close = get_close_matches(name, PROVIDES, n=1)
+    close = get_close_matches(name, HOOKS, n=1)
     return f"unknown hook {name!r}" + (f"; did you mean {close[0]!r}?" if close else "")
 
 
 def _nothing(module: ModuleType) -> str:
-    unmarked = [name for name in PROVIDES if inspect.isfunction(getattr(module, name, None))]
+    unmarked = [name for name in HOOKS if inspect.isfunction(getattr(module, name, None))]
     if unmarked:
         return f"{unmarked[0]} is not marked with @hookimpl"
-    return f"implements no hook; known hooks: {', '.join(PROVIDES)}"
+    return f"implements no hook; known hooks: {', '.join(HOOKS)}"

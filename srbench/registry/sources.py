@@ -44,6 +44,11 @@ class Source:
     path: Path | None = None
     fault: str = ""
 
+    @property
+    def name(self) -> str:
+        """Short name: that of the entry point, or of the file without ``.py``."""
+        return self.plugin if self.path is None else self.path.stem
+
     def load(self) -> object:
         """Import the plugin; whatever its code raises comes through."""
         if self.path is not None:

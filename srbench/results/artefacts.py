@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PER_IMAGE = "per_image.parquet"
 PALETTES = "palettes.parquet"
-_NOT_ARTEFACTS = {"record.json", "cell.json", "log.txt", "live.json"}
+_NOT_ARTEFACTS = {"record.json", "cell.json", "log.txt", "live.json", "scalars.jsonl"}
 WORK = "work"  # working directory of the cell: whatever a plugin wrote there is its own business
 
 

@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 
 CONFIG_KEYS = ("methods", "dataset", "seeds", "preset", "set", "precision", "device", "budget",
                "metrics", "runs", "jobs", "timeout", "threads", "plugin", "gpus-per-cell", "memory",
-               "gpu-memory", "rank-timeout", "checkpoint-every", "executor", "address", "slurm")
+               "gpu-memory", "rank-timeout", "checkpoint-every", "executor", "address", "slurm",
+               "track")
 NUMBERS = ("timeout", "rank-timeout", "checkpoint-every", "memory", "gpu-memory")
 COUNTS = ("jobs", "threads", "gpus-per-cell")
 PRESETS = ("quick", "paper", "code")
 PRECISIONS = ("fp32", "bf16")
 SEEDS = re.compile(r"([0-9]{1,18})(?:-([0-9]{1,18}))?")
-LISTS = ("methods", "dataset", "plugin", "set", "slurm", "seeds", "metrics")
+LISTS = ("methods", "dataset", "plugin", "set", "slurm", "seeds", "metrics", "track")
 MOST_SEEDS = 100_000
 WORDS = ("preset", "precision", "device", "budget", "runs", "executor", "address")
 THREADS = {"cpu": 1, "cuda": 4}

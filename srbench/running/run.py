@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from srbench.paths import user_path
 from srbench.running.executor import check_executor, make_executor, refuse_impossible
+from srbench.running.track import chosen, tracking
 
 if TYPE_CHECKING:
+    from srbench.engine.trackers import Warn
     from srbench.plan import Cell, Request
     from srbench.registry.catalog import Catalog
     from srbench.results.record import Record
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 # Options of a run that a resumed one takes over; what decides how it runs is given anew.
 KEPT = ("methods", "dataset", "seeds", "preset", "set", "plugin", "metrics", "device", "precision",
         "budget", "threads", "gpus_per_cell", "memory", "gpu_memory", "jobs", "timeout",
-        "rank_timeout", "checkpoint_every", "executor", "address", "slurm")
+        "rank_timeout", "checkpoint_every", "executor", "address", "slurm", "track")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +103,7 @@ def plan_run(given: Mapping[str, Any]) -> Run:
 
     check_executor(given)
     catalog = discover([Path(path) for path in given.get("plugin") or ()])
+    chosen(given, catalog)
     request, plan_id = make_request(dict(given)), new_plan_id()
     store = Store(Path(given.get("runs") or "runs"))
     cells = make_plan(request, catalog, plan_id)
@@ -133,7 +136,8 @@ def start(run: Run, command: str) -> None:
 
 
 def carry_out(run: Run, shown: AbstractContextManager[OnEvent],
-              prepare: Callable[[Sequence[Cell], Catalog], None]) -> Outcome:
+              prepare: Callable[[Sequence[Cell], Catalog], None],
+              warn: Warn | None = None) -> Outcome:
     """Run what is not done.
 
     Parameters
@@ -144,27 +148,35 @@ def carry_out(run: Run, shown: AbstractContextManager[OnEvent],
         Yields what takes the events of cells; it is open while they run.
     prepare : callable
         Fetches what the cells need, before the first of them.
+    warn : callable, optional
+        Takes warnings about trackers, from any thread; they are logged by default.
 
     Raises
     ------
     UnknownName, UsageError, MissingDependency
-        If the executor cannot be had.
+        If the executor or a tracker cannot be had.
     """
     from srbench.engine.scheduler import Scheduler
     from srbench.engine.tasks import JobOptions
 
     given, waiting = run.given, run.waiting
     timeout, rank_timeout = given.get("timeout"), given.get("rank_timeout")
-    options = JobOptions(timeout=None if timeout is None else float(timeout),
-                         rank_timeout=float(rank_timeout or 600.0), rerun=bool(given.get("rerun")))
-    executor = make_executor(given, run.store)
-    try:
-        prepare(waiting, run.catalog)
-        with shown as on_event:
-            scheduler = Scheduler(run.store, executor, options=options, on_event=on_event)
-            fresh = {record.identity.key: record for record in scheduler.run(waiting)}
-    finally:
-        executor.close()
+    with tracking(run, warn) as trackers:
+        options = JobOptions(timeout=None if timeout is None else float(timeout),
+                             rank_timeout=float(rank_timeout or 600.0),
+                             rerun=bool(given.get("rerun")), scalars=trackers.want_scalars)
+        executor = make_executor(given, run.store)
+        try:
+            prepare(waiting, run.catalog)
+            with shown as show:
+                def on_event(cell: Cell, event: dict[str, Any]) -> None:
+                    trackers.on_event(cell, event)
+                    show(cell, event)
+
+                scheduler = Scheduler(run.store, executor, options=options, on_event=on_event)
+                fresh = {record.identity.key: record for record in scheduler.run(waiting)}
+        finally:
+            executor.close()
     return Outcome(records=[run.done.get(cell.key) or fresh[cell.key] for cell in run.cells],
                    interrupted=scheduler.interrupted)
 
@@ -185,9 +197,11 @@ def finished_before(store: Store, cells: Sequence[Cell]) -> dict[str, Record]:
 
 def forget_training(store: Store, keys: Iterable[str]) -> None:
     """Remove checkpoints of finished cells, from which nothing would be trained again."""
+    from srbench.engine.scalars import forget_scalars
     from srbench.training.scratch import FOLDER as SCRATCH
 
     for key in keys:
+        forget_scalars(store.cell_folder(key))
         for name in ("checkpoint", SCRATCH):
             shutil.rmtree(store.cell_folder(key) / name, ignore_errors=True)
 

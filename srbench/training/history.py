@@ -12,6 +12,7 @@ from srbench.training.clocks import Ledger
 
 FILE = "history.parquet"
 VALIDATION = "validation/"
+CLOCKS = ("seconds", "images", "calls")
 TYPES = {"stage": "str", "step": "int64", "seconds": "float64", "images": "int64",
          "calls": "int64", "name": "str", "value": "float64"}
 

@@ -6,7 +6,7 @@ import time
 
 from srbench.errors import Interrupted
 from srbench.training.clocks import Counts
-from srbench.training.history import VALIDATION
+from srbench.training.history import CLOCKS, VALIDATION
 from srbench.training.monitor import check_weights
 from srbench.training.progress import Progress, Schedule
 from srbench.training.ranks import Decision
@@ -182,7 +182,7 @@ class Session:
         self._ledger.read()
         means = self._monitor.means()
         self._values = {**self._values, **means}
-        self.state.history.add(self._ledger, counts.name, counts.steps, means)
+        self._keep("train", counts, means)
 
     def _validate(self, counts: Counts) -> None:
         """Run the validation off the clock, once for a step, and show it to the oracle."""
@@ -197,11 +197,21 @@ class Session:
                       for name, value in self.settings.validate(method).items()}
             if values:
                 self.state.oracle.look(next(iter(values.values())), self._ledger.steps, method)
-        self.state.history.add(self._ledger, counts.name, counts.steps,
-                               {VALIDATION + name: value for name, value in values.items()})
+        self._keep("validation", counts, values)
         self._progress.skip(time.perf_counter() - started)
         self.settings.on_event({"event": "validation", "stage": counts.name,
                                 "step": counts.steps, "values": values})
+
+    def _keep(self, kind: str, counts: Counts, values: dict[str, float]) -> None:
+        """Append values, which are on the host, to the history, and tell them."""
+        history, prefix = self.state.history, VALIDATION if kind == "validation" else ""
+        row = len(history)
+        history.add(self._ledger, counts.name, counts.steps,
+                    {prefix + name: value for name, value in values.items()})
+        if values:
+            clocks = {name: history.columns[name][row] for name in CLOCKS}
+            self.settings.on_event({"event": "scalars", "kind": kind, "stage": counts.name,
+                                    "step": counts.steps, "row": row, **clocks, "values": values})
 
     def _tell(self, counts: Counts) -> None:
         limit = self._budget.seconds
