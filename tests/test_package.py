@@ -109,7 +109,8 @@ def test_public_names_are_pinned_and_importable():
     assert set(srbench.__all__) == {
         "CropDataset", "Dataset", "DatasetInfo", "EvaluationContext", "Field", "KnownMapDataset",
         "Method", "MethodInfo", "Metric", "MetricInfo", "Parameters", "PoolSettings", "Problem",
-        "Score", "Skipped", "SrbenchError", "Training", "hookimpl"}
+        "Scalars", "Score", "Skipped", "SrbenchError", "TrackedCell", "TrackedRun", "Training",
+        "hookimpl"}
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = srbench.nonsense
 
