@@ -87,7 +87,8 @@ class Log:
     def add(self, cell: TrackedCell, scalars: Scalars) -> None:
         """Log values of one moment, unless an earlier attempt has logged them."""
         opened = self._runs[cell.key]
-        self._keep(opened, {f"{scalars.kind}/{scalars.stage}/{name}": value
+        # A name is a file in the store: "loss" and "loss/l1" cannot both be there.
+        self._keep(opened, {f"{scalars.kind}/{scalars.stage}/{name.replace('/', '.')}": value
                             for name, value in scalars.values.items()}, scalars.step)
         if len(opened.waiting) >= MANY or time.monotonic() - opened.sent >= SECONDS:
             self._send(opened)

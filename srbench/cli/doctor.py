@@ -183,6 +183,8 @@ def check_plugins(catalog: Catalog) -> Iterator[Check]:
             working.setdefault(entry.origin, []).append(entry.info.name)
         else:
             failed[entry.info.name] = error
+    for tracker in catalog.trackers.values():
+        working.setdefault(tracker.origin, []).append(tracker.name)
     for origin, names in working.items():
         yield Check(f"plugin {origin}", ok=True, detail=", ".join(names))
     for name, error in failed.items():

@@ -13,9 +13,10 @@ from srbench.errors import SrbenchError, UnknownName
 
 if TYPE_CHECKING:
     from srbench.registry.catalog import Catalog, Entry
+    from srbench.registry.tracker import Tracker
 
 FACTS = ("summary", "paper", "url", "licence", "plugin", "load", "fixed", "sweep", "direction",
-         "unit", "protocol", "mode", "needs_map", "image_only", "usage", "citation")
+         "unit", "protocol", "mode", "needs_map", "image_only", "events", "usage", "citation")
 
 
 @click.command(help="""\b
@@ -23,8 +24,8 @@ Examples:
   srbench info wgan-gp
   srbench info w2-early --json
 
-Describe a method, dataset or metric: paper, licence, what to cite, its parameters with types,
-defaults, bounds and the values of each preset, and a command that uses it.
+Describe a method, dataset, metric or tracker: paper, licence, what to cite, its parameters with
+types, defaults, bounds and the values of each preset, and a command that uses it.
 """)
 @click.argument("name", shell_complete=complete_names)
 @plugin_option
@@ -33,7 +34,11 @@ def command(name: str, plugins: tuple[Path, ...], *, as_json: bool) -> int:
     """Describe one name."""
     from srbench.registry.catalog import discover
 
-    cards = [describe(kind, entry) for kind, entry in find(discover(plugins), name)]
+    catalog = discover(plugins)
+    tracker = catalog.trackers.get(name)
+    cards = [] if tracker is None else [describe_tracker(tracker)]
+    if not cards or any(entry.info.name == name for _, entry in catalog.entries()):
+        cards += [describe(kind, entry) for kind, entry in find(catalog, name)]
     if as_json:
         output().document(cards[0] if len(cards) == 1 else cards)
     else:
@@ -58,8 +63,8 @@ def find(catalog: Catalog, name: str) -> list[tuple[str, Entry]]:
     found = [(kind, entry) for kind, entry in catalog.entries() if entry.info.name == name]
     if not found:
         catalog.refuse_broken(name)
-        names = [entry.info.name for _, entry in catalog.entries()]
-        raise UnknownName("method, dataset or metric", name, names, hint="srbench list")
+        names = [*catalog.trackers, *(entry.info.name for _, entry in catalog.entries())]
+        raise UnknownName("method, dataset, metric or tracker", name, names, hint="srbench list")
     return found
 
 
@@ -87,6 +92,14 @@ def describe(kind: str, entry: Entry) -> dict[str, Any]:
 
     return {**card, "parameters": parameter_rows(implementation.Params),
             "presets": list(implementation.Params.presets)}
+
+
+def describe_tracker(tracker: Tracker) -> dict[str, Any]:
+    """All facts about a tracker as JSON data."""
+    return {"kind": "tracker", "name": tracker.name, "summary": tracker.summary,
+            "plugin": f"{tracker.origin} {tracker.version}".strip(),
+            "events": list(tracker.events), "parameters": [], "unavailable": None,
+            "usage": f"srbench run --methods METHOD --dataset DATASET --track {tracker.name}"}
 
 
 def usage(kind: str, name: str) -> str:

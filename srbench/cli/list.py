@@ -12,8 +12,10 @@ from srbench.cli.options import json_option, plugin_option
 
 if TYPE_CHECKING:
     from srbench.registry.catalog import Catalog, Entry
+    from srbench.registry.tracker import Tracker
 
-KINDS = ("methods", "datasets", "metrics", "plugins")
+KINDS = ("methods", "datasets", "metrics", "trackers", "plugins")
+SHOWN = KINDS[:-1]
 
 
 @click.command(help="""\b
@@ -21,8 +23,8 @@ Examples:
   srbench list
   srbench list methods --json
 
-List installed methods, datasets, metrics and plugins. Plugins that cannot be used come last, with
-the reason.
+List installed methods, datasets, metrics, trackers and plugins. Plugins that cannot be used come
+last, with the reason.
 """)
 @click.argument("kind", required=False, type=click.Choice(KINDS))
 @plugin_option
@@ -33,7 +35,7 @@ def command(kind: str | None, plugins: tuple[Path, ...], *, as_json: bool) -> No
 
     catalog = discover(plugins)
     found = contents(catalog)
-    wanted = [kind] if kind else ["methods", "datasets", "metrics"]
+    wanted = [kind] if kind else SHOWN
     if as_json:
         output().document({**{name: found[name] for name in wanted}, "broken": found["broken"]})
         return
@@ -52,6 +54,9 @@ def contents(catalog: Catalog) -> dict[str, list[dict[str, Any]]]:
                      for entry in catalog.datasets.values()],
         "metrics": [_row(entry, title=entry.info.title, unit=entry.info.unit,
                          direction=entry.info.direction) for entry in catalog.metrics.values()],
+        "trackers": [{"name": tracker.name, "summary": tracker.summary, "plugin": tracker.plugin,
+                      "distribution": tracker.distribution, "version": tracker.version,
+                      "events": list(tracker.events)} for tracker in catalog.trackers.values()],
         "broken": [{"plugin": plugin.plugin, "distribution": plugin.distribution,
                     "reason": plugin.reason} for plugin in catalog.broken],
     }
@@ -67,11 +72,14 @@ def _row(entry: Entry, **more: object) -> dict[str, Any]:
 def _plugins(catalog: Catalog) -> list[dict[str, Any]]:
     """Plugins in use and the names each provides."""
     plugins: dict[str, dict[str, Any]] = {}
-    for kind, entry in catalog.entries():
-        plugin = plugins.setdefault(entry.origin, {
-            "plugin": entry.plugin, "distribution": entry.distribution, "version": entry.version,
-            "methods": [], "datasets": [], "metrics": []})
-        plugin[f"{kind}s"].append(entry.info.name)
+    provided: list[tuple[str, str, Entry | Tracker]] = [
+        (kind, entry.info.name, entry) for kind, entry in catalog.entries()]
+    provided += [("tracker", tracker.name, tracker) for tracker in catalog.trackers.values()]
+    for kind, name, found in provided:
+        plugin = plugins.setdefault(found.origin, {
+            "plugin": found.plugin, "distribution": found.distribution, "version": found.version,
+            **{shown: [] for shown in SHOWN}})
+        plugin[f"{kind}s"].append(name)
     return list(plugins.values())
 
 
@@ -97,6 +105,5 @@ def _section(kind: str, rows: list[dict[str, Any]]) -> None:
 
 def _plugin_cells(row: dict[str, Any]) -> tuple[str, str, str]:
     """Text of one plugin."""
-    provides = [f"{kind} {', '.join(row[kind])}" for kind in ("methods", "datasets", "metrics")
-                if row[kind]]
+    provides = [f"{kind} {', '.join(row[kind])}" for kind in SHOWN if row[kind]]
     return f"{row['distribution']}:{row['plugin']}", row["version"], "; ".join(provides)

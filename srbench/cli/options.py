@@ -28,10 +28,13 @@ def json_option(function: FunctionT) -> FunctionT:
 
 def complete_names(context: click.Context, parameter: click.Parameter,
                    incomplete: str) -> list[CompletionItem]:
-    """Complete names of methods, datasets and metrics."""
+    """Complete names of methods, datasets, metrics and trackers."""
     from click.shell_completion import CompletionItem
 
     from srbench.registry.catalog import discover
 
-    return [CompletionItem(entry.info.name, help=f"{kind}: {entry.info.summary}")
-            for kind, entry in discover().entries() if entry.info.name.startswith(incomplete)]
+    catalog = discover()
+    known = [(entry.info.name, kind, entry.info.summary) for kind, entry in catalog.entries()]
+    known += [(name, "tracker", one.summary) for name, one in catalog.trackers.items()]
+    return [CompletionItem(name, help=f"{kind}: {summary}") for name, kind, summary in known
+            if name.startswith(incomplete)]

@@ -44,8 +44,8 @@ VERBS = {
     "explain": Verb("srbench.cli.explain:command", "Say why a cell would be reused or run again."),
     "new": Verb("srbench.cli.new:command", "Begin a package with a method or dataset."),
     "fetch": Verb("srbench.cli.fetch:command", "Download pretrained weights and data."),
-    "list": Verb("srbench.cli.list:command", "List installed methods, datasets, metrics, plugins."),
-    "info": Verb("srbench.cli.info:command", "Describe one method, dataset or metric."),
+    "list": Verb("srbench.cli.list:command", "List what is installed, plugins that fail last."),
+    "info": Verb("srbench.cli.info:command", "Describe a method, dataset, metric or tracker."),
     "doctor": Verb("srbench.cli.doctor:command", "Check this machine and say what to mend."),
 }
 
