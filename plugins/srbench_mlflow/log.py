@@ -137,7 +137,8 @@ def settings(cell: TrackedCell) -> dict[str, str]:
     """What a cell was run with, as text."""
     known = {"method": cell.label, "dataset": cell.dataset, "seed": cell.seed,
              "preset": cell.preset, "device": cell.device, "precision": cell.precision,
-             "budget": cell.budget, **{f"{cell.method}.{name}": value for name, value in cell.parameters.items()},
+             "budget": cell.budget,
+             **{f"{cell.method}.{name}": value for name, value in cell.parameters.items()},
              **{f"dataset.{name}": value for name, value in cell.dataset_parameters.items()}}
     return {name: value if isinstance(value, str) else json.dumps(value)
             for name, value in known.items()}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from srbench.errors import MissingDependency
@@ -64,9 +63,11 @@ class Log:
         final = {f"final/{name}": float(metric["value"])
                  for name, metric in record["values"]["final"].items()
                  if metric["value"] is not None}
+        file = writer.file_writer
+        assert file is not None  # it is open
         # `SummaryWriter.add_hparams` would write them to a run of their own.
         for summary in hparams(settings(cell), final):
-            writer._get_file_writer().add_summary(summary)
+            file.add_summary(summary)
         for tag, value in final.items():
             writer.add_scalar(tag, value, steps)
         outcome = record["outcome"]
@@ -90,12 +91,8 @@ def folder_name(cell: TrackedCell) -> str:
 def settings(cell: TrackedCell) -> dict[str, bool | float | str]:
     """What a cell was run with, as TensorBoard's table of settings takes it."""
     known = {"method": cell.method, "dataset": cell.dataset, "seed": cell.seed,
-             "preset": cell.preset, "precision": cell.precision, **{f"{cell.method}.{name}": value for name, value in cell.parameters.items()},
+             "preset": cell.preset, "precision": cell.precision,
+             **{f"{cell.method}.{name}": value for name, value in cell.parameters.items()},
              **{f"dataset.{name}": value for name, value in cell.dataset_parameters.items()}}
     return {name: value if isinstance(value, bool | int | float | str) else json.dumps(value)
             for name, value in known.items()}
-
-
-def event_files(folder: Path) -> list[Path]:
-    """Event files below a folder, in the order in which they were begun."""
-    return sorted(folder.rglob("events.out.tfevents.*"))

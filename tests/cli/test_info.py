@@ -95,9 +95,9 @@ def test_metrics_are_listed_with_direction_and_unit(ask):
 
 def test_plugins_of_the_project_provide_what_the_list_shows(ask):
     rows = json.loads(ask("list", "plugins", "--json"))["plugins"]
-    provided = [name for row in rows for kind in ("methods", "datasets", "metrics")
+    provided = [name for row in rows for kind in ("methods", "datasets", "metrics", "trackers")
                 for name in row[kind]]
-    assert sorted(provided) == sorted(NAMES)
+    assert sorted(provided) == sorted([*NAMES, *INSTALLED.trackers])
     assert {row["plugin"] for row in rows} >= {"metrics", "ots", "w2", "wgan-gp"}
 
 
@@ -107,8 +107,8 @@ def test_an_unknown_name_is_answered_with_the_nearest(capsys, name, guess):
     assert main(["info", name]) == ExitCode.USAGE
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err == (f"error: no method, dataset or metric named {name!r}; did you mean "
-                            f"{guess!r}?\nhint: srbench list\n")
+    assert captured.err == (f"error: no method, dataset, metric or tracker named {name!r}; "
+                            f"did you mean {guess!r}?\nhint: srbench list\n")
 
 
 def test_a_name_that_is_a_method_and_a_dataset_has_two_cards(ask, tmp_path):

@@ -252,7 +252,7 @@ def test_info_of_a_metric_names_its_protocol(site):
     ("empty", 2, "empty_impl has no 'C'", "pip install --upgrade hungry"),
     ("crash", 2, "'crash' comes from broken plugin crash:crash: ZeroDivisionError",
      "pip uninstall crash"),
-    ("wroks", 2, "no method, dataset or metric named 'wroks'; did you mean 'works'?",
+    ("wroks", 2, "no method, dataset, metric or tracker named 'wroks'; did you mean 'works'?",
      "srbench list"),
 ])
 def test_info_of_what_cannot_be_used(site, name, code, error, hint):
