@@ -68,7 +68,7 @@ def repeat(subject: Any) -> None:
         for batch_size, what in ((BATCH, "a second call"), (7, "another batch size")):
             again = known.pairs(split, batch_size=batch_size)
             _same(first, again, f"{split} pair", what)
-    again = Trial(subject).pairs("test")
+    again = known.pairs("test", dataset=known.other)
     _same(known.test, again, "test pair", "another object")
     _counted(known)
 

@@ -104,6 +104,11 @@ class Trial:
         """The object most checks look at, prepared on the CPU."""
         return self.prepared()
 
+    @cached_property
+    def other(self) -> Dataset:
+        """A second object, to compare with."""
+        return self.prepared()
+
     @property
     def photographs(self) -> CropDataset:
         """The dataset as one of photographs; raises `NotTried` where it is not."""
@@ -137,10 +142,10 @@ class Trial:
         return blocks
 
     def pairs(self, split: Literal["test", "validation"], *, batch_size: int = BATCH,
-              most: int = PAIRS) -> Pairs:
+              most: int = PAIRS, dataset: Dataset | None = None) -> Pairs:
         """Return the first pairs of a split, each an LR and an HR image without batch dimension."""
         with self.effects.of(f"{split}_batches"):
-            batches = getattr(self.dataset, f"{split}_batches")(batch_size)
+            batches = getattr(dataset or self.dataset, f"{split}_batches")(batch_size)
             return list(islice(_one_by_one(batches), most))
 
     @cached_property

@@ -39,8 +39,8 @@ class Effects:
     @contextmanager
     def of(self, what: str) -> Iterator[None]:
         """Take what the body does, the code ``what``, which has no network."""
-        before, footprint = rng_state(CPU), Footprint()
         with offline() as asked:
+            before, footprint = rng_state(CPU), Footprint()
             try:
                 yield
             finally:
