@@ -68,6 +68,16 @@ def test_a_good_plugin_is_found_with_its_origin(site):
      """, "unknown hook 'srbench_metods'; did you mean 'srbench_methods'?"),
     ("""
      @hookimpl
+     def srbench_scalar(scalars):
+         pass
+     """, "unknown hook 'srbench_scalar'; did you mean 'srbench_scalars'?"),
+    ("""
+     @hookimpl
+     def srbench_cell_finished(run, result):
+         pass
+     """, "hook 'srbench_cell_finished'"),
+    ("""
+     @hookimpl
      def srbench_methods(config):
          return []
      """, "{'config'}"),
@@ -396,8 +406,8 @@ def test_srbenchs_own_plugins_come_through_the_same_door():
     points = {point.name for point in metadata.entry_points(group="srbench")
               if point.dist and point.dist.name == "srbench"}
     catalog = discover()
-    seen = {entry.plugin for _, entry in catalog.entries()} | {p.plugin for p in catalog.broken}
-    assert points <= seen
+    found = [*(entry for _, entry in catalog.entries()), *catalog.trackers.values()]
+    assert points <= {one.plugin for one in [*found, *catalog.broken]}
 
 
 def test_discovery_imports_neither_torch_nor_pydantic():

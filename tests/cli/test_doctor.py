@@ -191,9 +191,12 @@ def test_what_is_missing_is_not_broken_and_what_is_wrong_is():
     entries = [("method", entry("works", lambda: object)),
                ("method", entry("hungry", raiser(MissingDependency("no x", hint="pip install x")))),
                ("metric", entry("wrong", raiser(PluginError("no class", hint="upgrade it"))))]
-    catalog = SimpleNamespace(entries=lambda: entries, broken=[broken])
+    tracker = SimpleNamespace(name="diary", origin="third:diary")
+    catalog = SimpleNamespace(entries=lambda: entries, broken=[broken],
+                              trackers={"diary": tracker})
     found = {check.what: check for check in doctor.check_plugins(catalog)}
     assert found["plugin other:other"].detail == "works"
+    assert (found["plugin third:diary"].ok, found["plugin third:diary"].detail) == (True, "diary")
     assert found["implementation hungry"].remedy == "pip install x"
     assert [name for name, check in found.items() if check.broken] == [
         "implementation wrong", "plugin third:third"]

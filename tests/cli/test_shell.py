@@ -159,7 +159,7 @@ def test_list_of_one_kind(site):
 
 def test_list_as_json(site):
     document = json.loads(srbench("list", "--json", site=site).stdout)
-    assert set(document) == {"methods", "datasets", "metrics", "broken"}
+    assert set(document) == {"methods", "datasets", "metrics", "trackers", "broken"}
     works, = (row for row in document["methods"] if row["name"] == "works")
     assert works == {"name": "works", "summary": "A method that works.", "plugin": "good",
                      "distribution": "good", "version": "1.0", "sweep": {"lambda": [0, 1]}}
