@@ -33,7 +33,7 @@ class Method(nn.Module, ABC):
         As given.
     distributed : bool
         Whether `fit` may run in several processes that share every batch and average gradients
-        (``docs/plugins.md`` says what that takes).
+        (``docs/write-a-method.md`` says what that takes).
     """
 
     Params: ClassVar[type[Parameters]] = Parameters
