@@ -134,6 +134,14 @@ def write_pages(boards: Sequence[tuple[Board, Path]], out: Path, *, catalog: Cat
     return out / front
 
 
+def render_alone(board: Board, runs: Path, out: Path, *, catalog: Catalog,
+                 invalid: Sequence[Invalid] = ()) -> str:
+    """HTML of a board's page as the only file, which lies in ``out``: no exports beside it."""
+    return render(board, provenance(board, plan_commands(board, Store(runs))),
+                  make_figures(board, runs / "cells"), make_pixels(board, runs / "cells"),
+                  catalog=catalog, invalid=invalid, log_link=log_linker(runs, out))
+
+
 def _write_data(board: Board, out: Path, name: str, catalog: Catalog,
                 cite: Sequence[str]) -> None:
     """Write the exports beside a page."""
@@ -156,4 +164,5 @@ def metric_infos(catalog: Catalog) -> dict[str, MetricInfo]:
     return {name: entry.info for name, entry in catalog.metrics.items()}
 
 
-__all__ = ["Figures", "PageJob", "build_board", "build_pages", "write_pages"]
+__all__ = ["Figures", "PageJob", "build_board", "build_pages", "render_alone",
+           "write_pages"]

@@ -135,6 +135,7 @@ class Output:
         system: Literal["auto", "standard"] = "auto" if terminal else "standard"
         # Markup is off: rich would take the brackets of "wgan-gp[lambda=100]" for a style.
         return Console(stderr=stderr, quiet=stderr and self.verbosity < 0, force_terminal=terminal,
+                       force_jupyter=False,  # a stream is a stream, also in a notebook
                        color_system=system if colored else None, no_color=not colored,
                        width=None if terminal else UNWRAPPED, markup=False, emoji=False,
                        highlight=False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from srbench.cli.console import output
+from srbench.cli.console import Output, output
 from srbench.cli.options import plugin_option
 from srbench.errors import SrbenchError, UsageError
 
@@ -115,7 +115,7 @@ def _show_list(plugins: tuple[Path, ...]) -> None:
 
 
 @contextmanager
-def bars() -> Iterator[Progress]:
+def bars(said: Output | None = None) -> Iterator[Progress]:
     """Show one bar for each file on stderr; yield what downloads report to."""
     from rich.progress import (
         BarColumn,
@@ -126,7 +126,8 @@ def bars() -> Iterator[Progress]:
         TransferSpeedColumn,
     )
 
-    console = output().stderr
+    said = said or output()
+    console = said.stderr
     tasks: dict[str, TaskID] = {}
     with Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(),
                   TransferSpeedColumn(), console=console, disable=not console.is_terminal) as shown:
@@ -135,7 +136,7 @@ def bars() -> Iterator[Progress]:
             if label not in tasks:
                 tasks[label] = shown.add_task(Path(label).name, total=total)
                 if not console.is_terminal:
-                    output().note(f"fetching {label}")
+                    said.note(f"fetching {label}")
             shown.update(tasks[label], completed=done, total=total)
 
         yield report

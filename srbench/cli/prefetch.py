@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from srbench.cli.console import stderr
+from srbench.cli.console import Output, output
 from srbench.cli.fetch import bars
 from srbench.errors import SrbenchError
 
@@ -16,11 +16,18 @@ if TYPE_CHECKING:
     from srbench.registry.catalog import Catalog
 
 
-def fetch_required(cells: Iterable[Cell], catalog: Catalog) -> None:
+def fetch_required(cells: Iterable[Cell], catalog: Catalog, said: Output | None = None) -> None:
     """Fetch the backbones that the methods of cells say they need and that are not here.
 
     All cells of a run then find the same weights. What cannot be had is said here and stops the
     cells that need it, with the command that mends it, before they train.
+
+    Parameters
+    ----------
+    cells, catalog
+        What is about to run; the installed plugins.
+    said : Output, optional
+        Where it is said; the running command's by default.
     """
     from srbench import weights
     from srbench.files import is_offline
@@ -32,12 +39,12 @@ def fetch_required(cells: Iterable[Cell], catalog: Catalog) -> None:
     missing = [name for name in needed if name not in here]
     if not missing:
         return
-    console = stderr()
+    console = (said or output()).stderr
     console.print(f"fetching pretrained weights: {', '.join(missing)}", markup=False,
                   highlight=False)
     for name in missing:
         try:
-            with bars() as progress:
+            with bars(said) as progress:
                 weights.fetch([name], progress=progress)
         except SrbenchError as error:
             console.print(f"warning: {error.message}", style="yellow", markup=False,

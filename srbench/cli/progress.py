@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,6 +18,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from srbench.cli.console import output
 from srbench.foreign.text import printable_lines
 from srbench.results.record import Record, Status
 
@@ -48,13 +51,24 @@ def outcome_words(record: Record) -> str:
     return "   ".join(scores[:3])
 
 
+@contextmanager
+def bar(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """Show one bar on a terminal, for more than one thing; yield what is called after each."""
+    console = output().stderr
+    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+                  TimeElapsedColumn(), console=console, transient=True,
+                  disable=not console.is_terminal or total < 2) as bars:
+        task = bars.add_task(what, total=total)
+        yield lambda: bars.advance(task)
+
+
 class RunProgress:
     """Shows events of running cells on a console; use as a context manager.
 
     Parameters
     ----------
     console : rich.console.Console
-        stderr.
+        stderr, or that of a notebook.
     total : int
         Cells of the plan.
     done : int
@@ -65,10 +79,11 @@ class RunProgress:
         self._console, self._total, self._finished = console, total, done
         self._tasks: dict[str, TaskID] = {}
         self._last_line: dict[str, float] = {}
+        self._moves = console.is_terminal or console.is_jupyter
         self._bars = Progress(
             SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24),
             MofNCompleteColumn(), TextColumn("{task.fields[note]}"), TimeElapsedColumn(),
-            console=console, disable=not console.is_terminal, transient=True)
+            console=console, disable=not self._moves, transient=True)
         self._plan = self._bars.add_task("plan", total=total, completed=done, note="cells")
 
     def __enter__(self) -> Self:
@@ -91,7 +106,7 @@ class RunProgress:
 
     def _on_started(self, cell: Cell, event: dict[str, Any]) -> None:
         self._tasks[cell.key] = self._bars.add_task(cell.name, total=None, note="starting")
-        if not self._console.is_terminal:
+        if not self._moves:
             self._say(f"start  {cell.name}")
 
     def _on_phase(self, cell: Cell, event: dict[str, Any]) -> None:
@@ -105,7 +120,7 @@ class RunProgress:
             note += f"  {rate:.1f} step/s  {duration(eta)} left"
         self._bars.update(self._tasks[cell.key], total=steps, completed=step, note=note)
         now = time.monotonic()
-        if not self._console.is_terminal and (
+        if not self._moves and (
                 now - self._last_line.setdefault(cell.key, now) >= LINE_SECONDS):
             self._last_line[cell.key] = now
             self._say(f"       {cell.name}: step {step}/{steps}  {note}")

@@ -75,18 +75,15 @@ def choose(store: Store, plan_id: str | None) -> tuple[list[Record], list[Invali
     StoreError
         If there is no such plan.
     """
-    records, invalid = store.records()
     if plan_id == "latest":
         plan_id = store.latest_plan()
     if plan_id is None:
-        return records, invalid
-    keys = [str(key) for key in store.read_plan(plan_id).get("cells", [])]
-    found = {record.identity.key: record for record in records if record.identity.key in keys}
-    unreadable = [broken for broken in invalid if broken.path.parent.name in keys]
-    waiting = len(keys) - len(found) - len(unreadable)
+        return store.records()
+    records, invalid, waiting = store.records_of(plan_id)
     if waiting:
-        output().note(f"{waiting} of {len(keys)} cells of {plan_id} have not run yet")
-    return [found[key] for key in keys if key in found], unreadable
+        output().note(f"{waiting} of {waiting + len(records) + len(invalid)} cells of {plan_id} "
+                      "have not run yet")
+    return records, invalid
 
 
 def show(records: Sequence[Record], invalid: Sequence[Invalid], runs: Path,

@@ -46,6 +46,7 @@ NEUTRAL = {
     "srbench.boards.*": "shows numbers",
     "srbench.cli.*": "passes on what the user typed",
     "srbench.running.*": "passes on what the user typed",
+    "srbench.python.*": "passes on what the user typed, and calls what was trained",
     "srbench.engine": "has no code",
     "srbench.engine.closure": "makes keys",
     "srbench.engine.identity": "makes keys; IDENTITY_SCHEMA is raised where their meaning changes",

@@ -122,6 +122,25 @@ class Store:
                 bad.append(Invalid(path, _not_its_folder(record)))
         return good, bad
 
+    def records_of(self, plan_id: str) -> tuple[list[Record], list[Invalid], int]:
+        """Read the records of a plan, in its order.
+
+        Returns
+        -------
+        tuple of list of Record, list of Invalid and int
+            The records, those that cannot be used, and how many cells have none yet.
+
+        Raises
+        ------
+        StoreError
+            If there is no such plan.
+        """
+        keys = [str(key) for key in self.read_plan(plan_id).get("cells", [])]
+        records, invalid = self.records()
+        found = {record.identity.key: record for record in records if record.identity.key in keys}
+        bad = [broken for broken in invalid if broken.path.parent.name in keys]
+        return [found[key] for key in keys if key in found], bad, len(keys) - len(found) - len(bad)
+
     def write_plan(self, plan_id: str, plan: Mapping[str, Any]) -> Path:
         """Write a plan and return its path; raises `StoreError` if the disk refuses."""
         path = self._plan_path(plan_id)

@@ -1,0 +1,1 @@
+"""srbench from Python and notebooks: the other face of what the command line does."""
