@@ -130,8 +130,8 @@ def inputs_alone(subject: Any) -> None:
     """Tensors that are handed over stay as they are."""
     known = trial(subject)
     metric, scene = known.build(), known.scene
-    given = {"prediction": scene.prediction("mild"), "target": scene.y.clone(),
-             "lr": scene.x.clone()}
+    # Beyond [-1, 1], so that clamping in place shows.
+    given = {"prediction": 3 * scene.prediction("mild"), "target": 3 * scene.y, "lr": 3 * scene.x}
     before = {name: value.clone() for name, value in given.items()}
     for first in range(0, COUNT, 10):
         rows = {name: value[first:first + 10] for name, value in given.items()}  # views
