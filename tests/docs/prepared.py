@@ -18,4 +18,7 @@ PREPARED = {
     "docs/security.md": """
         srbench run --methods identity,bicubic --dataset w2-early --metrics psnr
     """,
+    "docs/results.md": """
+        ln -s $REPOSITORY/leaderboards leaderboards
+    """,
 }
