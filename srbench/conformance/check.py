@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
-Kind = Literal["method", "dataset", "metric"]
+Kind = Literal["method", "dataset", "metric", "plugin"]
 
 
 class Verdict(StrEnum):
@@ -37,7 +37,7 @@ class Check:
     ----------
     name : str
         ``"resume-is-exact"``: what holds when it passes; unique among all checks.
-    kind : {"method", "dataset", "metric"}
+    kind : {"method", "dataset", "metric", "plugin"}
         What it is run on.
     what : str
         One sentence: what must hold.
@@ -48,6 +48,8 @@ class Check:
         otherwise. Whatever else it raises is a failure too.
     warning : bool
         A failure is a warning only.
+    scope : {"plugin", "problem"}
+        ``"problem"``: run on each problem a method is tried on, vectors, images and photographs.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Check:
     remedy: str
     run: Callable[[Any], object]
     warning: bool = False
+    scope: Literal["plugin", "problem"] = "plugin"
 
 
 @dataclass(frozen=True, kw_only=True)

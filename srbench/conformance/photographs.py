@@ -53,7 +53,7 @@ class SyntheticPhotographs(CropDataset):
     def __init__(self, *, seed: int = 0) -> None:
         super().__init__(Parameters(), "synthetic-sr")
         self.seed, self.device = seed, torch.device("cpu")
-        self.problem = Problem(domain="sr", lr_shape=(3, 32, 32), hr_shape=(3, 128, 128), scale=4,
+        self.problem = Problem(domain="sr", lr_shape=(3, 16, 16), hr_shape=(3, 64, 64), scale=4,
                                lr_extent=min(map(min, self.LR_SIZES)),
                                hr_extent=min(map(min, self.HR_SIZES)))
         lr, hr = stream(seed, TRAIN_LR), stream(seed, TRAIN_HR)

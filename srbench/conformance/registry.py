@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from srbench.conformance.check import Check, Kind
 
 # Each has ``CHECKS``, a tuple of `Check`.
-MODULES = ("method_metadata", "method_training", "dataset_checks", "metric_checks")
+MODULES = ("targets", "method_metadata", "method_training", "method_map", "method_conduct",
+           "dataset_checks", "metric_checks")
 
 
 def checks(kind: Kind | None = None) -> tuple[Check, ...]:

@@ -78,8 +78,9 @@ class Synthetic(Dataset):
     def _pairs(self, which: int, size: int,
                batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         lr = self.sample_lr(size, stream(self.seed, which))
-        return ((x.to(self.device), self.true_map(x).to(self.device))
-                for x in lr.split(batch_size))
+        for at in range(0, size, batch_size):
+            x = lr[at:at + batch_size]
+            yield x.to(self.device), self.true_map(x).to(self.device)
 
 
 class SyntheticVectors(Synthetic):
@@ -112,7 +113,8 @@ class SyntheticVectors(Synthetic):
 
     def true_map(self, lr: Tensor) -> Tensor:
         """Return W x + b of ``lr``, shape (N, dim)."""
-        return lr @ self.weight.to(lr.device) + self.bias.to(lr.device)
+        mapped: Tensor = lr @ self.weight.to(lr.device) + self.bias.to(lr.device)
+        return mapped
 
     def sample_lr(self, n: int, generator: torch.Generator) -> Tensor:
         """Draw ``n`` normal vectors, (n, dim)."""
@@ -180,4 +182,5 @@ def recolour(images: Tensor) -> Tensor:
     """Return gain * x + shift of images (N, 3, h, w)."""
     gain, shift = (torch.tensor(values, device=images.device)[:, None, None]
                    for values in (GAIN, SHIFT))
-    return gain * images + shift
+    recoloured: Tensor = gain * images + shift
+    return recoloured
