@@ -45,7 +45,7 @@ MAY_IMPORT = {
     # The other face: it says things in the words and tables of the command line.
     "python": {"api", "boards", "cli", "engine.identity", "errors", "evaluation", "files",
                "foreign", "paths", "plan", "registry", "results", "running", "training"},
-    "metrics": {"errors", "evaluation"},
+    "metrics": {"errors", "evaluation", "weights"},
     "plan": {"engine.identity", "errors", "paths", "registry", "results.record", "spec"},
     "engine": {"atomic", "errors", "evaluation", "files", "paths", "plan", "registry", "results",
                "training"},
