@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import re
-import shlex
 import sys
 from pathlib import Path
 
 import pytest
 import torch
-from click.testing import CliRunner
 
-from srbench import DatasetInfo, Field, Parameters, Problem
-from srbench.cli import cli
+from srbench import Field, Parameters, Problem
 from srbench.errors import Interrupted
 from srbench.registry.catalog import discover
-from srbench.spec import expand, parse_specs
+from srbench.spec import parse_specs
 from tests.methods.toy import GaussianPair, Noise, train
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -110,48 +107,7 @@ def test_the_parameters_example_resolves_as_the_page_says():
                      ("quick", "image"): 300, ("quick", "vector"): 1000}
 
 
-def test_every_python_block_of_the_documentation_compiles():
-    for path in [README, *sorted((ROOT / "docs").rglob("*.md"))]:
-        for text in blocks(path, "python"):
-            compile(text, str(path), "exec")
-
-
 class TestReadme:
-    def commands(self) -> list[list[str]]:
-        """Words of each srbench command printed in a block, quotes resolved as a shell does."""
-        lines = [line for kind, text in BLOCK.findall(README.read_text()) for line in
-                 text.splitlines() if kind in ("", "sh")]
-        parts = [part.strip() for line in lines for part in line.split("&&")]
-        return [shlex.split(part)[1:] for part in parts if part.startswith("srbench ")]
-
-    def option(self, words, name):
-        return words[words.index(name) + 1] if name in words else None
-
-    def test_every_method_and_dataset_it_runs_is_there_and_takes_its_parameters(self):
-        catalog, seen = discover(), set()
-        runs = [words for words in self.commands() if words[0] == "run"]
-        assert len(runs) >= 3
-        for words in runs:
-            dataset, = parse_specs([self.option(words, "--dataset")])
-            entry = catalog.dataset(dataset.name)
-            assert isinstance(entry.info, DatasetInfo)
-            entry.load().Params.resolve("quick", "image", {**entry.info.fixed, **dataset.given})
-            for spec in parse_specs([self.option(words, "--methods")]):
-                info = catalog.method(spec.name).info
-                preset = self.option(words, "--preset") or "quick"
-                for cell in expand(spec, info.sweep):
-                    catalog.method(spec.name).load().Params.resolve(preset, "image", cell.given)
-                    seen.add(cell.name)
-        assert seen >= {"ots", "wgan-gp", "bicubic", "identity"}
-
-    def test_every_option_it_shows_is_one_of_the_command(self):
-        for words in self.commands():
-            shown = CliRunner().invoke(cli, [words[0], "--help"])
-            assert shown.exit_code == 0, words
-            for word in words[1:]:
-                if word.startswith("-"):
-                    assert re.search(rf"(^|\s){word}\b", shown.output), (words[0], word)
-
     def test_its_tables_name_what_is_installed(self):
         text = README.read_text()
         methods = text.partition("| methods |")[2].partition("| datasets |")[0]
