@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from srbench.api.dataset import CropDataset
-from srbench.conformance import dataset_pairs, dataset_photographs, dataset_sampling
+from srbench.conformance import dataset_pairs, dataset_photographs, dataset_sampling, declared
 from srbench.conformance.check import Check, Failed, NotTried
 from srbench.conformance.dataset_trial import trial
 
@@ -126,6 +126,7 @@ def _fingerprint_elsewhere(entry: Any) -> str:
 
 
 CHECKS: tuple[Check, ...] = (
+    *declared.DATASET,
     Check(name="dataset-opens", kind="dataset", run=opens,
           what="The dataset can be constructed and prepared, or says with DataError what is "
                "missing and how to get it.",

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from srbench.api.metric import Score
+from srbench.conformance import declared
 from srbench.conformance.check import Check, Failed, NotTried
 from srbench.conformance.metric_trial import COUNT, Quality, scenes, trial
 from srbench.registry.catalog import discover
@@ -197,6 +198,7 @@ def _all_close(one: list[float], other: list[float]) -> bool:
 
 
 CHECKS: tuple[Check, ...] = (
+    *declared.METRIC,
     Check(name="protocol-is-unique", kind="metric", run=protocol_unique,
           what="protocol is an id name/definition/vN that no other installed metric has.",
           remedy="Name every choice that changes a number (colour space, range, window, weights) "
