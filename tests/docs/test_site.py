@@ -29,7 +29,7 @@ class Elements(HTMLParser):
     def handle_starttag(self, tag, attributes):
         values = dict(attributes)
         if tag in FETCHED and values.get("rel") not in {"canonical", "prev", "next"}:
-            self.fetched.append(values.get(FETCHED[tag]) or "")
+            self.fetched += [target] if (target := values.get(FETCHED[tag])) else []
         if tag == "a":
             self.links.append(values.get("href") or "")
 
