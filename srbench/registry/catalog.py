@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic
 
 from srbench.errors import PluginError, UnknownName
@@ -16,7 +17,6 @@ from srbench.registry.tracker import Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
     from types import ModuleType
 
     from typing_extensions import TypeVar
@@ -93,6 +93,11 @@ class BrokenPlugin:
         return f"{self.distribution}:{self.plugin}"
 
     @property
+    def short(self) -> str:
+        """What its tracker would be called."""
+        return Path(self.plugin).stem if self.distribution == "file" else self.plugin
+
+    @property
     def remedy(self) -> str:
         """What the user can do about it."""
         return remedy(self.distribution, self.plugin)
@@ -147,7 +152,9 @@ class Catalog:
         if name in self.trackers:
             return self.trackers[name]
         self.refuse_broken(name)
-        raise UnknownName("tracker", name, self.trackers, hint=self._broken_hint(self.trackers))
+        other = [kind for kind, entries in self._groups().items() if name in entries]
+        hint = f"{name!r} is a {other[0]}" if other else self._broken_hint(self.trackers)
+        raise UnknownName("tracker", name, self.trackers, hint=hint)
 
     def entries(self) -> Iterable[tuple[str, Entry]]:
         """Yield (kind, entry) for what cells are made of; the kind is in the singular."""
@@ -158,7 +165,7 @@ class Catalog:
     def refuse_broken(self, name: str) -> None:
         """Raise `PluginError` if ``name`` would come from a broken plugin."""
         for plugin in self.broken:
-            if name in plugin.names or name == plugin.plugin:
+            if name in (*plugin.names, plugin.plugin, plugin.short):
                 raise PluginError(
                     f"{name!r} comes from broken plugin {plugin.origin}: {plugin.reason}",
                     hint=plugin.remedy)

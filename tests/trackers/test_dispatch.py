@@ -175,8 +175,8 @@ def test_one_that_raises_five_times_in_a_row_is_switched_off(tmp_path):
     lab.tell("one", "finished")
     lab.trackers.close()
     assert calls == list(range(1, 12))  # 7 to 11 raised in a row; it hears no more of the run
-    assert lab.warnings[-1] == ("tracker 'bad' is switched off: srbench_scalars raised 5 times in a "
-                                "row")
+    assert lab.warnings[-1] == ("tracker 'bad' is switched off: srbench_scalars raised 5 times "
+                                "in a row")
     assert len(lab.warnings) == 3 + 1 + 5 + 1
     assert lab.warnings[0].endswith("srbench_scalars of one on "
                                     f"{lab.cells['one'].identity.title}, seed 0 raised "
@@ -241,11 +241,11 @@ def test_ctrl_c_ends_the_waiting(tmp_path, monkeypatch):
 
 def test_what_a_tracker_prints_is_not_the_answer(tmp_path, capsys):
     stop = threading.Event()
-    lab = Lab(tmp_path, tracker("loud", cell_started=lambda run, cell: print("hello"),
+    lab = Lab(tmp_path, tracker("loud", cell_started=lambda run, cell: print("hello"),  # noqa: T201
                                 run_finished=lambda: stop.wait(20)))
     before = sys.stdout
     lab.trackers.start()
-    print("the answer")
+    print("the answer")  # noqa: T201
     lab.tell("one", "started")
     lab.trackers.close()
     assert sys.stdout is not before  # what the stuck one may yet print is no answer either

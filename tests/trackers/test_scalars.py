@@ -1,4 +1,4 @@
-"""``scalars.jsonl``: what a training tells is told once and in order, through crashes and damage."""
+"""``scalars.jsonl``: what a training tells is told once, in order, through crashes and damage."""
 
 from __future__ import annotations
 
