@@ -85,6 +85,8 @@ def _entries(catalog: Catalog, cell: CellFolder) -> tuple[Entry, Entry]:
                  else origin.dataset_distribution)
         hint = ("name its file with plugins=..., or --plugin" if which == "file"
                 else f"pip install {which}")
+        if catalog.broken:
+            hint += f"; {error.hint}"
         raise UnknownName(error.kind, error.name, (), hint=hint) from error
 
 
