@@ -6,6 +6,14 @@ from srbench import MethodInfo, hookimpl
 
 PAPER = "Korotin et al., 2021 (Wasserstein-2 benchmark), baselines ID, C and L"
 URL = "https://github.com/iamalexkorotin/Wasserstein2Benchmark"
+CITATION = """\
+@inproceedings{korotin2021neural,
+  title     = {Do Neural Optimal Transport Solvers Work? A Continuous Wasserstein-2 Benchmark},
+  author    = {Korotin, Alexander and Li, Lingxiao and Genevay, Aude and Solomon, Justin M and
+               Filippov, Alexander and Burnaev, Evgeny},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year      = {2021}
+}"""
 
 
 @hookimpl
@@ -18,6 +26,7 @@ def srbench_methods() -> list[MethodInfo]:
             load="srbench_anchors.method:Identity",
             paper=PAPER,
             url=URL,
+            citation=CITATION,
             licence="MIT",
         ),
         MethodInfo(
@@ -26,6 +35,7 @@ def srbench_methods() -> list[MethodInfo]:
             load="srbench_anchors.method:Constant",
             paper=PAPER,
             url=URL,
+            citation=CITATION,
             licence="MIT",
         ),
         MethodInfo(
@@ -34,6 +44,7 @@ def srbench_methods() -> list[MethodInfo]:
             load="srbench_anchors.method:Linear",
             paper=PAPER,
             url=URL,
+            citation=CITATION,
             licence="MIT",
         ),
     ]
