@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from srbench.conformance.watch import hook_once
+
 EVENTS = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto")
 _listening: list[list[str]] = []
 _hooked = False
@@ -23,6 +25,7 @@ def offline() -> Iterator[list[str]]:
     """
     global _hooked
     if not _hooked:  # a hook stays for good, so it is one that mostly does nothing
+        hook_once()  # hooks behind one that refuses are not told
         sys.addaudithook(_refuse)
         _hooked = True
     asked: list[str] = []

@@ -111,7 +111,7 @@ class Watch:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """See what happens in the body."""
-        _hook_once()
+        hook_once()
         with self._patches as stack:
             for name in SYNCHRONISING:
                 stack.enter_context(_patched(torch.Tensor, name, self._waiting(name)))
@@ -257,7 +257,7 @@ def _patched(owner: Any, name: str,
             setattr(owner, name, own)
 
 
-def _hook_once() -> None:
+def hook_once() -> None:
     """Install the audit hook; it cannot be taken off, so it does nothing when nobody watches."""
     global _hooked
     if not _hooked:

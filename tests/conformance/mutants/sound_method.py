@@ -1,5 +1,7 @@
 """A sound method in one file: every check of methods passes. Mutants are made from its text."""
 
+from typing import ClassVar
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -25,7 +27,7 @@ class Sound(Method):
         batch_size: int = Field(8, ge=1)
         rate: float = Field(1e-2, gt=0)
 
-        presets = {"quick": {"iterations": 60}, "paper": {}, "code": {}}
+        presets: ClassVar = {"quick": {"iterations": 60}, "paper": {}, "code": {}}
 
     def build(self):
         if self.problem.is_image:
