@@ -133,6 +133,9 @@ PLANS = [pytest.param(block, words, id=f"{block.name} {' '.join(words[3:])}") fo
 def test_runs_can_be_planned(block, words, tmp_path, monkeypatch, capsys):
     """Methods, datasets, parameters and presets are there: ``srbench run --dry-run`` says so."""
     monkeypatch.chdir(tmp_path)
+    for one in PAGES[block.page]:
+        if one.kind == "file" and "/" not in one.marks["file"]:
+            (tmp_path / one.marks["file"]).write_text(one.text, encoding="utf-8")
     code = main([*words[1:], "--dry-run"])
     printed = capsys.readouterr().err
     new = re.search(r"no (method|dataset) named '([^']+)'", printed)
