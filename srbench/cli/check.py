@@ -46,7 +46,7 @@ def command(context: click.Context, name: str | None, only: str, plugins: tuple[
         return
     if not name:
         raise UsageError("nothing to check", hint="srbench check NAME, or srbench check path.py")
-    from srbench.conformance.runner import run_checks
+    from srbench.conformance.run import run_checks
 
     names = [word.strip() for word in only.split(",") if word.strip()]
     results = run_checks(name, only=names, plugins=plugins, timeout=timeout, on_result=tell)

@@ -19,7 +19,8 @@ import torch
 from torch import nn
 
 from srbench.conformance.guard import guard
-from srbench.conformance.watch import Watch, at
+from srbench.conformance.sightings import at
+from srbench.conformance.watch import Watch
 from srbench.engine.footprint import Footprint
 from srbench.training.budget import Budget
 from srbench.training.seeding import seed_everything

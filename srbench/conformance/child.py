@@ -56,7 +56,8 @@ def main(jobs: TextIO, out: TextIO) -> None:
 
 def subject_of(catalog: Catalog, job: dict[str, Any], send: Any) -> Any:
     """What the checks of a job are run on."""
-    from srbench.conformance.subjects import DatasetSubject, MethodSubject, MetricSubject
+    from srbench.conformance.method_subject import MethodSubject
+    from srbench.conformance.subjects import DatasetSubject, MetricSubject
 
     if job["kind"] == "dataset":
         return DatasetSubject(catalog.dataset(job["name"]))

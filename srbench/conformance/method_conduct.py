@@ -8,7 +8,7 @@ from srbench.conformance.check import Check, Failed, NotTried
 from srbench.conformance.method_training import result
 
 if TYPE_CHECKING:
-    from srbench.conformance.subjects import MethodSubject
+    from srbench.conformance.method_subject import MethodSubject
 
 SHOWN = 4  # places that are listed
 BROAD = "torch's generator"

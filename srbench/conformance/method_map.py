@@ -16,7 +16,7 @@ from srbench.training.precision import place
 
 if TYPE_CHECKING:
     from srbench.conformance.attempt import Attempt
-    from srbench.conformance.subjects import MethodSubject
+    from srbench.conformance.method_subject import MethodSubject
 
 SIZES = ((16, 16), (17, 23), (24, 19), (31, 37))  # of LR photographs
 CLOSE = 1e-4  # of a value near 1: what the order of sums may change
@@ -200,7 +200,7 @@ def mapped_by(attempt: Attempt, lr: Tensor) -> Tensor:
 
 def at_forward(attempt: Attempt) -> str:
     """Where ``forward`` is written, as the end of a sentence."""
-    from srbench.conformance.watch import at
+    from srbench.conformance.sightings import at
 
     code = getattr(getattr(type(attempt.method), "forward", None), "__code__", None)
     return "" if code is None else f" ({at(code.co_filename, code.co_firstlineno)})"

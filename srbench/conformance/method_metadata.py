@@ -16,7 +16,7 @@ from srbench.errors import MissingDependency, Skipped, SrbenchError, UsageError
 from srbench.errors import MissingWeights as Missing
 
 if TYPE_CHECKING:
-    from srbench.conformance.subjects import MethodSubject
+    from srbench.conformance.method_subject import MethodSubject
 
 BIBTEX = re.compile(r"\s*@(\w+)\s*\{\s*([^\s,{}]+)\s*,")
 LONGEST = 120  # characters of a summary, a line of `srbench list`

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from srbench.conformance.check import Check, Failed, NotTried
-from srbench.conformance.subjects import ABSENT, STEPS, STOPS
+from srbench.conformance.method_subject import STOPS
+from srbench.conformance.subjects import ABSENT
 from srbench.errors import Interrupted, Skipped, SrbenchError
 
 if TYPE_CHECKING:
     from srbench.conformance.attempt import Attempt
-    from srbench.conformance.subjects import MethodSubject
+    from srbench.conformance.method_subject import MethodSubject
     from srbench.training.result import TrainingResult
 
 GRACE = 3.0  # seconds a training may take beyond its budget, besides the length of its steps
@@ -36,7 +37,8 @@ def trains(subject: MethodSubject) -> None:
     if isinstance(first.error, ABSENT) or (first.error is not None and first.training is None):
         raise NotTried("it is not built for this problem")
     if first.late:
-        raise Failed(f"{STEPS} steps of the preset 'quick' took more than {subject.patience:.0f} s")
+        raise Failed(f"{subject.steps} steps of the preset 'quick' took more than "
+                     f"{subject.patience:.0f} s")
     if first.error is not None:
         raise Failed(f"fit raised {said(first)}")
 
@@ -100,8 +102,9 @@ def calls_counted(subject: MethodSubject) -> None:
 def budget_of_steps(subject: MethodSubject) -> None:
     """A budget of steps ends the training, and weights change within steps only."""
     first = subject.trained()
-    if result(first).steps > STEPS:
-        raise Failed(f"{result(first).steps} steps were made under a budget of {STEPS}")
+    if result(first).steps > subject.steps:
+        raise Failed(f"{result(first).steps} steps were made under a budget of "
+                     f"{subject.steps}")
     for place, name in first.watch.updates.items():
         raise Failed(f"{name}.step() outside of training.steps(...) in {place}: no budget ends it")
     outside = sum(stage.images for stage in result(first).stages if not stage.steps)

@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import os
 import queue
-import signal
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from srbench.conformance.check import Result, Verdict
-from srbench.conformance.child import PARENT
-from srbench.conformance.merge import Partial, merged
-from srbench.conformance.registry import checks, chosen
-from srbench.conformance.subjects import PROBLEMS
-from srbench.conformance.targets import Target, resolve
-from srbench.engine.processes import kill_group
-from srbench.errors import UsageError
+from srbench.conformance.check import Verdict
+from srbench.conformance.merge import Partial
+from srbench.conformance.method_subject import PROBLEMS
+from srbench.conformance.process import Child, Stopped, ended
+from srbench.conformance.registry import checks
+from srbench.conformance.targets import Target
 
 CHILDREN = 2
-START = 120.0  # seconds a process may take to import torch and the plugins
 TIMEOUT = 60.0  # seconds a check may take
 INTERRUPT = "interrupt-obeyed"
-TAIL = 300  # characters of what a process said before it ended
 
 Listener = Callable[[Partial], object]
 
@@ -169,104 +158,6 @@ class Runner:
             self.on_result(partial)
 
 
-class Stopped(Exception):
-    """The user stopped the checks."""
-
-
-class Child:
-    """One process that runs checks.
-
-    Parameters
-    ----------
-    plugins : sequence of Path
-        One-off plugins.
-    stop : Event
-        Set when the checks are to end.
-    """
-
-    def __init__(self, plugins: Sequence[Path], stop: threading.Event) -> None:
-        self.lost = False
-        self._stop = stop
-        self._folder = tempfile.TemporaryDirectory(prefix="srbench-check-",
-                                                   ignore_cleanup_errors=True)
-        folder = Path(self._folder.name)
-        (folder / "tmp").mkdir()
-        self._log = folder / "log.txt"
-        environment = {**os.environ, "TMPDIR": str(folder / "tmp"), "OMP_NUM_THREADS": "1",
-                       "MKL_NUM_THREADS": "1", PARENT: str(os.getpid())}
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "srbench.conformance.child"], cwd=folder / "tmp",
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment,
-                start_new_session=True)
-        self._words: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
-        assert self._process.stdout is not None
-        threading.Thread(target=self._listen, args=(self._process.stdout,), daemon=True).start()
-        self.send([str(path) for path in plugins])
-        if self.read(time.monotonic() + START) is None:
-            message = f"the process that runs checks did not start: {self.tail()}"
-            self.end()
-            raise UsageError(message)
-
-    def _listen(self, stream: IO[bytes]) -> None:
-        for line in stream:
-            with suppress(ValueError):  # half a line of a process that was killed
-                self._words.put(json.loads(line))
-        self._words.put(None)
-
-    @property
-    def code(self) -> int | None:
-        """Exit code of a process that ended by itself."""
-        return self._process.poll()
-
-    def send(self, words: Any) -> None:
-        """Write a line to the process; one that is dead is noticed when it is read from."""
-        assert self._process.stdin is not None
-        with suppress(BrokenPipeError):
-            self._process.stdin.write((json.dumps(words) + "\n").encode())
-            self._process.stdin.flush()
-
-    def read(self, deadline: float) -> dict[str, Any] | None:
-        """Return the next report; None where the process is dead or says nothing for too long.
-
-        Raises
-        ------
-        Stopped
-            If the checks are to end.
-        """
-        while True:
-            try:
-                word = self._words.get(timeout=0.2)
-            except queue.Empty:
-                if self._stop.is_set():
-                    raise Stopped from None
-                if time.monotonic() > deadline:
-                    return None
-                continue
-            if word is None:
-                with suppress(subprocess.TimeoutExpired):
-                    self._process.wait(2)
-            return word
-
-    def tail(self) -> str:
-        """Last line of what the process printed."""
-        lines = self._log.read_text(errors="replace").strip().splitlines()
-        return lines[-1][-TAIL:] if lines else ""
-
-    def end(self) -> None:
-        """Kill the process and what it started."""
-        kill_group(self._process.pid)
-        self._process.wait()
-        self._folder.cleanup()
-
-
-def ended(code: int) -> str:
-    """How a process ended, in words."""
-    if code < 0:
-        return f"by {signal.Signals(-code).name}"
-    return f"with exit code {code}"
-
-
 def jobs_of(targets: Iterable[Target], only: frozenset[str]) -> list[Job]:
     """What there is to run, the longest first."""
     jobs = []
@@ -278,79 +169,3 @@ def jobs_of(targets: Iterable[Target], only: frozenset[str]) -> list[Job]:
             if names:
                 jobs.append(Job(target, problem, names))
     return sorted(jobs, key=lambda job: (*PROBLEMS, "").index(job.problem))
-
-
-def run_checks(name: str, *, only: Iterable[str] = (), plugins: Sequence[Path] = (),
-               timeout: float = TIMEOUT, on_result: Listener = lambda partial: None
-               ) -> list[Result]:
-    """Run the checks of everything a name stands for.
-
-    Parameters
-    ----------
-    name : str
-        A method, dataset, metric or plugin, or the path of a Python file.
-    only : iterable of str
-        Names of checks; empty runs all.
-    plugins : sequence of Path
-        One-off plugins to load besides.
-    timeout : float
-        Seconds one check may take.
-    on_result : callable
-        Told of every check on every problem, as it ends.
-
-    Returns
-    -------
-    list of Result
-        One for each check and thing, in the order of the registry.
-
-    Raises
-    ------
-    UnknownName
-        If nothing has the name, or there is no check of a name.
-    """
-    wanted = chosen(only)
-    found = resolve(name, plugins)
-    runner = Runner(found.plugins, timeout, on_result)
-    partials = runner.run(jobs_of(found.targets, wanted))
-    return [*(result for result in found.results if not wanted or result.check in wanted),
-            *merged(partials, found.targets)]
-
-
-def check_plugin(name: str | Path, only: Iterable[str] = (), *,
-                 timeout: float = TIMEOUT) -> list[Result]:
-    """Run the checks of a plugin; what a plugin's own test calls.
-
-    Parameters
-    ----------
-    name : str or Path
-        A method, dataset, metric or plugin, or the path of a Python file.
-    only : iterable of str
-        Names of checks; empty runs all.
-    timeout : float
-        Seconds one check may take.
-
-    Returns
-    -------
-    list of Result
-        What came of each check.
-
-    Raises
-    ------
-    AssertionError
-        If one failed, with the table of those that did.
-    UnknownName
-        If nothing has the name, or there is no check of a name.
-
-    Examples
-    --------
-    >>> from srbench.testing import check_plugin
-    >>> def test_it_keeps_its_promises():
-    ...     check_plugin("bicubic")
-    """
-    results = run_checks(str(name), only=only, timeout=timeout)
-    failed = [result for result in results if result.verdict is Verdict.FAILED]
-    if failed:
-        lines = [f"{result.check} ({result.kind} {result.subject}): {result.detail}\n"
-                 f"    remedy: {result.remedy}" for result in failed]
-        raise AssertionError(f"{len(failed)} of {len(results)} checks failed\n" + "\n".join(lines))
-    return results

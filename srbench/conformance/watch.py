@@ -6,39 +6,35 @@ Every sighting is kept with the line of the plugin's own code that led to it.
 from __future__ import annotations
 
 import os
-import random
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import safetensors.torch
 import torch
 from torch import nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from srbench.files import cache_dir
+from srbench.conformance.sightings import (
+    NETWORK,
+    SEEDS,
+    SYNCHRONISING,
+    WRITERS,
+    WRITES,
+    allowed_folders,
+    at,
+    is_local,
+    patched,
+    writes,
+)
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from srbench.training.training import Training
-
-# Each waits for the device: its value comes to the host.
-SYNCHRONISING = ("item", "tolist", "numpy", "cpu", "__float__", "__int__", "__bool__", "__index__",
-                 "__array__", "__format__", "__repr__", "nonzero")
-SEEDS: tuple[tuple[Any, str], ...] = ((random, "seed"), (np.random, "seed"))
-# They write in native code, which no audit hook sees.
-WRITERS: tuple[tuple[Any, str, int], ...] = (
-    (torch, "save", 1), (safetensors.torch, "save_file", 1))
-WRITES = {"open": 0, "os.mkdir": 0, "os.rename": 1, "os.remove": 0, "os.rmdir": 0, "os.link": 1,
-          "os.symlink": 1, "os.truncate": 0, "shutil.rmtree": 0}
-NETWORK = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto")
 
 _watching: list[Watch] = []
 _hooked = False
@@ -84,7 +80,7 @@ class Watch:
         self._names: dict[int, str] = {}
         self._classes: set[type] = set()
         self._patches = ExitStack()
-        self._allowed = _allowed_folders()
+        self._allowed = allowed_folders()
 
     def is_own(self, frame: FrameType | None) -> bool:
         """Whether a frame runs the plugin's own code."""
@@ -114,11 +110,11 @@ class Watch:
         hook_once()
         with self._patches as stack:
             for name in SYNCHRONISING:
-                stack.enter_context(_patched(torch.Tensor, name, self._waiting(name)))
+                stack.enter_context(patched(torch.Tensor, name, self._waiting(name)))
             for owner, name in SEEDS:
-                stack.enter_context(_patched(owner, name, self._seeding(owner.__name__)))
+                stack.enter_context(patched(owner, name, self._seeding(owner.__name__)))
             for owner, name, position in WRITERS:
-                stack.enter_context(_patched(owner, name, self._writing(position)))
+                stack.enter_context(patched(owner, name, self._writing(position)))
             stack.callback(register_optimizer_step_pre_hook(self._stepping).remove)
             stack.callback(register_module_forward_pre_hook(self._calling).remove)
             _watching.append(self)
@@ -136,7 +132,7 @@ class Watch:
             self._names.setdefault(id(network), name)
             if type(network) not in self._classes:
                 self._classes.add(type(network))
-                self._patches.enter_context(_patched(type(network), "forward", self._forwarding))
+                self._patches.enter_context(patched(type(network), "forward", self._forwarding))
 
     def uncounted(self, counted: list[nn.Module]) -> dict[str, str]:
         """Return places where networks were called that an optimizer moved, but nobody counts."""
@@ -147,10 +143,10 @@ class Watch:
 
     def audit(self, event: str, args: tuple[Any, ...]) -> None:
         """Take an event of Python's audit hooks."""
-        if event in NETWORK and not _is_local(args):
+        if event in NETWORK and not is_local(args):
             self.asked.setdefault(self.place(), str(args[1] if event == "socket.connect"
                                                     else args[0]))
-        elif event in WRITES and (event != "open" or _writes(args)):
+        elif event in WRITES and (event != "open" or writes(args)):
             self.note_write(args[WRITES[event]])
 
     def note_write(self, path: Any) -> None:
@@ -167,7 +163,7 @@ class Watch:
             @wraps(original)
             def call(*args: Any, **kwargs: Any) -> Any:
                 if self.looking and self.in_step and self.is_own(sys._getframe(1)):
-                    self.synchronised.setdefault(self.place(), WAITS.get(name, f".{name}()"))
+                    self.synchronised.setdefault(self.place(), SYNCHRONISING[name])
                 return original(*args, **kwargs)
 
             return call
@@ -224,39 +220,6 @@ class Watch:
             self._called[id(module)] = (module, self.place())
 
 
-WAITS = {"__float__": "float()", "__int__": "int()", "__bool__": "bool() or if",
-         "__index__": "use as an index or int()", "__array__": "conversion to NumPy",
-         "__format__": "formatting", "__repr__": "printing"}
-
-
-def at(filename: str, line: int) -> str:
-    """Return a place in a file, with the folder it lies in and without the path to that."""
-    return f"{'/'.join(Path(filename).parts[-2:])}:{line}"
-
-
-def _allowed_folders() -> tuple[Path, ...]:
-    """Where a method may write: its own folder, and caches."""
-    home = Path.home()
-    folders = (Path.cwd(), Path(tempfile.gettempdir()), cache_dir(), home / ".cache",
-               home / ".triton", home / ".nv", Path("/dev"), Path("/proc"))
-    return tuple(Path(os.path.realpath(folder)) for folder in folders)
-
-
-@contextmanager
-def _patched(owner: Any, name: str,
-             around: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Iterator[None]:
-    """Replace a function for the body by what ``around`` makes of it."""
-    own, original = vars(owner).get(name), getattr(owner, name)
-    setattr(owner, name, around(original))
-    try:
-        yield
-    finally:
-        if own is None:
-            delattr(owner, name)
-        else:
-            setattr(owner, name, own)
-
-
 def hook_once() -> None:
     """Install the audit hook; it cannot be taken off, so it does nothing when nobody watches."""
     global _hooked
@@ -270,19 +233,3 @@ def _audit(event: str, args: tuple[Any, ...]) -> None:
         for watch in _watching:
             if watch.looking:
                 watch.audit(event, args)
-
-
-def _writes(args: tuple[Any, ...]) -> bool:
-    """Whether an ``open`` event is for writing."""
-    _, mode, flags = args
-    if isinstance(mode, str):
-        return any(letter in mode for letter in "wax+")
-    return bool((flags or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
-
-
-def _is_local(args: tuple[Any, ...]) -> bool:
-    """Whether a socket stays on this machine."""
-    import socket
-
-    local = getattr(socket, "AF_UNIX", None)
-    return isinstance(args[0], socket.socket) and args[0].family == local

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from srbench.conformance.photographs import SyntheticPhotographs, problems
     from srbench.conformance.registry import checks
-    from srbench.conformance.runner import check_plugin
+    from srbench.conformance.run import check_plugin
     from srbench.conformance.synthetic import SyntheticImages, SyntheticVectors
     from srbench.conformance.training import Trained, train
 
@@ -20,7 +20,7 @@ _LAZY = {
     "SyntheticPhotographs": "srbench.conformance.photographs",
     "SyntheticVectors": "srbench.conformance.synthetic",
     "Trained": "srbench.conformance.training",
-    "check_plugin": "srbench.conformance.runner",
+    "check_plugin": "srbench.conformance.run",
     "checks": "srbench.conformance.registry",
     "problems": "srbench.conformance.photographs",
     "train": "srbench.conformance.training",
