@@ -38,6 +38,9 @@ MAY_IMPORT = {
                    "results.record", "weights"},
     "results": {"atomic", "errors", "files", "foreign"},
     "boards": {"atomic", "errors", "files", "foreign", "registry", "results", "spec", "verify"},
+    "conformance": {"api", "engine.footprint", "engine.processes", "errors", "evaluation", "files",
+                    "registry", "training"},
+    "testing": {"conformance"},
     "scaffold": {"atomic", "errors", "registry"},
     "verify": {"engine.identity", "errors", "files", "foreign", "results"},
     "running": {"boards", "engine", "errors", "paths", "plan", "registry", "results", "spec",
@@ -52,7 +55,7 @@ MAY_IMPORT = {
 }
 PUBLIC_MODULES = {"srbench", "srbench.errors", "srbench.files", "srbench.imagestore",
                   "srbench.metrics", "srbench.networks", "srbench.paths",
-                  "srbench.training", "srbench.evaluation.transport", "srbench.evaluation.moments"}
+                  "srbench.testing", "srbench.training", "srbench.evaluation.transport", "srbench.evaluation.moments"}
 
 
 def imports(path: Path, *, runtime_only: bool = True) -> set[str]:
