@@ -39,7 +39,8 @@ def commands_of(text: str) -> list[list[str]]:
     """
     found: list[list[str]] = []
     for line in re.sub(r"\\\n", " ", text).splitlines():
-        lexer = shlex.shlex(re.sub(r"(?<=\s)[012](?=>)", "", line), posix=True, punctuation_chars="&|;<>")
+        line = re.sub(r"(?<=\s)[012](?=>)", "", line)
+        lexer = shlex.shlex(line, posix=True, punctuation_chars="&|;<>")
         lexer.whitespace_split = True
         words: list[str] = []
         skip = False

@@ -34,7 +34,8 @@ def bash(script: str, folder: Path, limit: float) -> tuple[int, str]:
         os.killpg(process.pid, signal.SIGTERM)  # cells are stopped by the run they belong to
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=10)
-        os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         return -1, f"it takes longer than {limit:g} s: mark it <!-- slow --> or not run"
     return process.returncode, printed
 

@@ -104,3 +104,11 @@ def test_files_beside_a_record_are_as_documented():
     for name in record["artefacts"]:
         assert any(name == kind or name.startswith(kind.partition("<")[0].rstrip("/") + "/")
                    for kind in kinds if kind.partition("<")[0]), name
+
+
+def test_files_that_are_no_artefacts_are_as_documented():
+    from srbench.results.artefacts import _NOT_ARTEFACTS, WORK
+
+    page = (DOCS / "records.md").read_text(encoding="utf-8")
+    outside = set(re.findall(r"^\| `(.*?)` \|.*\| no \|$", page, re.MULTILINE))
+    assert outside == _NOT_ARTEFACTS - {"record.json"} | {f"{WORK}/"}

@@ -62,7 +62,8 @@ def test_typed_commands_and_their_outputs():
     ("runs/2026-11-26-010232-02fe/x", "runs/2027-01-01-235959-ab12/x"),
     ("torch 2.14.1", "torch 2.15.0+cpu"), ("38.1 it/s", "4 it/s"), ("1.5 GiB", "900 MiB"),
     ("-----  ---", "--------  ------"), ("L2-UVP 12.80", "L2-UVP 12.91"),
-    ("a\n...\nd", "a\nb\nc\nd"), ("a\n...\nb", "a\nb"), ("a ...", "a b c"), ("a  b", "a b"), ("12.80 ± 0.25", "12.75 ± 0.26")])
+    ("a\n...\nd", "a\nb\nc\nd"), ("a\n...\nb", "a\nb"), ("a ...", "a b c"),
+    ("a  b", "a b"), ("12.80 ± 0.25", "12.75 ± 0.26")])
 def test_what_varies_is_masked(shown, printed):
     assert not difference(shown, printed)
 
