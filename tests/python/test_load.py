@@ -172,7 +172,7 @@ def test_keys_folders_and_record_files_name_a_cell(world, tmp_path):
             srbench.load(name, runs=world.runs)
     runs = copied(world, tmp_path)
     shutil.copytree(folder, runs / "cells" / f"{key[:8]}0")
-    with pytest.raises(UsageError, match="2 cells in .* start") as told:
+    with pytest.raises(UsageError, match=r"2 cells in .* start") as told:
         srbench.load(key[:8], runs=runs)
     assert key[:14] in told.value.hint
 
