@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "results": {"atomic", "errors", "files", "foreign"},
     "boards": {"atomic", "errors", "files", "foreign", "registry", "results", "spec", "verify"},
     "conformance": {"api", "engine.footprint", "engine.processes", "errors", "evaluation", "files",
-                    "registry", "training"},
+                    "paths", "registry", "training"},
     "testing": {"conformance"},
     "scaffold": {"atomic", "errors", "registry"},
     "verify": {"engine.identity", "errors", "files", "foreign", "results"},

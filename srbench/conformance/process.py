@@ -19,6 +19,7 @@ from typing import IO, Any
 from srbench.conformance.child import PARENT
 from srbench.engine.processes import kill_group
 from srbench.errors import UsageError
+from srbench.paths import CWD, user_path
 
 START = 120.0  # seconds a process may take to import torch and the plugins
 TAIL = 300  # characters of what a process said before it ended
@@ -48,7 +49,8 @@ class Child:
         (folder / "tmp").mkdir()
         self._log = folder / "log.txt"
         environment = {**os.environ, "TMPDIR": str(folder / "tmp"), "OMP_NUM_THREADS": "1",
-                       "MKL_NUM_THREADS": "1", PARENT: str(os.getpid())}
+                       "MKL_NUM_THREADS": "1", PARENT: str(os.getpid()),
+                       CWD: str(user_path("."))}  # paths in parameters are those of the user
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "srbench.conformance.child"], cwd=folder / "tmp",
