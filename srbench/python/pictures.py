@@ -218,7 +218,7 @@ def _described(profile: bytes) -> str:
 
     try:
         return ImageCms.getProfileDescription(
-            ImageCms.ImageCmsProfile(io.BytesIO(profile))).strip()
+            ImageCms.ImageCmsProfile(io.BytesIO(profile))).strip() or "unnamed"
     except (ImageCms.PyCMSError, OSError):
         return "unnamed"
 
