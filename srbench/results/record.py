@@ -62,12 +62,13 @@ class Identity(Part):
 class Origin(Part):
     """Which code and data made it."""
 
-    method_distribution: str = Field(description="distribution the method came in, or the file "
-                                                 "given with --plugin")
-    method_version: str = Field(description="version of that distribution")
+    method_distribution: str = Field(description="distribution the method came in; file where it "
+                                                 "was given with --plugin")
+    method_version: str = Field(description="version of that distribution, or the first 12 digits "
+                                            "of the file's SHA-256")
     method_digest: str = Field(description="SHA-256 of the method plugin's sources")
-    dataset_distribution: str = Field(description="distribution the dataset came in")
-    dataset_version: str = Field(description="version of that distribution")
+    dataset_distribution: str = Field(description="the same of the dataset")
+    dataset_version: str = Field(description="the same of the dataset")
     dataset_digest: str = Field(description="SHA-256 of the dataset plugin's sources")
     dataset_fingerprint: str = Field(description="SHA-256 of all that defines P, Q and the test "
                                                  "pairs")

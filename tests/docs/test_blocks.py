@@ -49,7 +49,7 @@ def runner():
 
 
 def run_page(runner, page: str, kinds: set[str], tmp_path: Path, environment: dict[str, str],
-             limit: float = 60):
+             limit: float = 120):
     """Run the blocks of these kinds, and write the files that pages hold."""
     folder = tmp_path / "here"
     folder.mkdir()
