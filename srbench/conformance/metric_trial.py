@@ -6,7 +6,9 @@ noise and a colour cast, and y with much of both.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, Literal, Protocol
@@ -20,8 +22,9 @@ from srbench.api.problem import Problem
 from srbench.conformance.check import Failed, NotTried
 from srbench.conformance.effects import CPU, Effects
 from srbench.conformance.synthetic import SyntheticImages, SyntheticVectors
-from srbench.errors import MissingDependency, MissingWeights
+from srbench.errors import MissingDependency, MissingWeights, SrbenchError
 from srbench.evaluation.transport import total_variance, transport_cost
+from srbench.evaluation.transport_cost import upsampled
 
 COUNT = 20  # two batches of ten, as mode "train10" has them
 SIDE = 64
@@ -164,6 +167,15 @@ class MetricTrial:
         """Scores of a perfect, a mildly and a severely damaged prediction."""
         qualities: tuple[Quality, ...] = ("perfect", "mild", "severe")
         return {quality: self.score(self.scene.prediction(quality)) for quality in qualities}
+
+    @cached_property
+    def upsampled(self) -> dict[str, Score]:
+        """Score of upsampled LR images; empty where a map that moves nothing has none."""
+        with suppress(SrbenchError):
+            score = self.score(upsampled(self.scene.x, self.scene.problem.scale))
+            if math.isfinite(score.value):
+                return {"trivial": score}
+        return {}
 
 
 def trial(subject: Any) -> MetricTrial:
