@@ -55,7 +55,7 @@ class Plan:
     own : frozenset of str
         Top-level packages of the plugin.
     patience : float
-        Seconds after which a training is asked to stop.
+        Seconds of processor time after which a training is asked to stop.
     """
 
     cls: type[Method]
@@ -80,7 +80,7 @@ class Attempt:
     changes, left : list of str
         What it changed in the process, and what it left running.
     seconds : float
-        How long building and fitting took.
+        Processor time of building and fitting, which a busy machine does not stretch.
     late : bool
         Whether it was asked to stop because it took too long.
     error : Exception, SystemExit or None
@@ -103,7 +103,7 @@ class Attempt:
     def weights(self) -> dict[str, Tensor]:
         """Copies of all parameters and buffers of the map, by name."""
         assert self.method is not None
-        return {name: value.detach().clone() for name, value in self.method.state_dict().items()}
+        return {name: value.clone() for name, value in self.method.state_dict().items()}
 
     def inputs(self) -> list[Tensor]:
         """LR test batches, the same ones at each call."""
@@ -125,7 +125,8 @@ class Attempt:
 
 
 def attempt(plan: Plan, *, seed: int = 0, budget: Budget, folder: Path | None = None,
-            stop_after: int | None = None, watched: bool = False) -> Attempt:
+            stop_after: int | None = None, device: torch.device = CPU,
+            watched: bool = False) -> Attempt:
     """Build and fit a method once; whatever it raises ends up in `Attempt.error`.
 
     Parameters
@@ -140,40 +141,41 @@ def attempt(plan: Plan, *, seed: int = 0, budget: Budget, folder: Path | None = 
         The cell's folder, where checkpoints are kept.
     stop_after : int, optional
         The training is asked to stop after this many steps.
+    device : torch.device
+        Where it is trained.
     watched : bool
         Whether everything is watched; it makes no difference to the numbers.
     """
     done = Attempt(Watch(plan.own))
     done.dataset = plan.dataset()
-    done.dataset.prepare(CPU)
+    done.dataset.prepare(device)
     if watched:
         guard(done.dataset, done.watch)
     seed_everything(seed)
     with done.watch.watching() if watched else nullcontext(), _apart(done):
-        started = time.perf_counter()
+        started = time.process_time()
         try:
-            _fit(plan, done, seed, budget, folder, stop_after)
+            _fit(plan, done, seed, budget, folder, stop_after, device)
         except (Exception, SystemExit) as error:
             done.error, done.place = error, place_of(error, plan.own)
-        done.seconds = time.perf_counter() - started
+        done.seconds = time.process_time() - started
     return done
 
 
 def _fit(plan: Plan, done: Attempt, seed: int, budget: Budget, folder: Path | None,
-         stop_after: int | None) -> None:
+         stop_after: int | None, device: torch.device) -> None:
     """The straight line of a cell, up to the evaluation."""
     dataset = done.dataset
     assert dataset is not None
-    done.method = method = plan.cls(plan.params, dataset.problem)
-    deadline = time.monotonic() + plan.patience
+    done.method = method = plan.cls(plan.params, dataset.problem).to(device)
+    deadline = time.process_time() + plan.patience
 
     def stopping() -> bool:
-        if time.monotonic() > deadline:
-            done.late = True
+        done.late = done.late or time.process_time() > deadline
         steps = training._state.ledger.steps
         return done.late or (stop_after is not None and steps >= stop_after)
 
-    training = WatchedTraining(method, dataset, seed=seed, device=CPU, folder=folder,
+    training = WatchedTraining(method, dataset, seed=seed, device=device, folder=folder,
                                budget=budget, log_every=1, should_stop=stopping)
     done.training = training
     training.watched_by(done.watch)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from srbench.conformance.check import Check, Failed, NotTried
-from srbench.conformance.method_training import different
+from srbench.conformance.method_training import different, said
 from srbench.training.precision import place
 
 if TYPE_CHECKING:
@@ -177,6 +177,9 @@ def cpu_and_gpu(subject: MethodSubject) -> None:
         gap = float((mapped.cpu() - wanted).abs().max())
         if gap > GPU * max(1.0, float(wanted.abs().max())):
             raise Failed(f"T(x) on a GPU and on the CPU differ by {gap:.2g}")
+    trained = subject.on_gpu()
+    if trained.error is not None:
+        raise Failed(f"on a GPU fit raised {said(trained)}")
 
 
 # --- shared by the checks
@@ -232,6 +235,7 @@ CHECKS = (
     _check("save-and-load", "A newly built method with the saved state_dict is the same map.",
            "Create every network in build, and keep numbers T needs in parameters or by "
            "register_buffer.", save_and_load),
-    _check("cpu-and-gpu-alike", "The trained map gives the same on CPU and GPU.", "Create tensors "
-           "in forward on lr.device, and keep constants in buffers.", cpu_and_gpu),
+    _check("cpu-and-gpu-alike", "The trained map gives the same on CPU and GPU, and is trained "
+           "on either.", "Create tensors on lr.device or training.device, and keep constants in "
+           "buffers.", cpu_and_gpu),
 )

@@ -34,8 +34,10 @@ def builds(subject: MethodSubject) -> None:
 def trains(subject: MethodSubject) -> None:
     """The first training ends without an error."""
     first = subject.first()
-    if isinstance(first.error, ABSENT) or (first.error is not None and first.training is None):
-        raise NotTried("it is not built for this problem")
+    if isinstance(first.error, ABSENT):
+        raise NotTried(str(first.error))
+    if first.error is not None and first.training is None:
+        raise NotTried("it is not built: see builds-or-skips-with-a-reason")
     if first.late:
         raise Failed(f"{subject.steps} steps of the preset 'quick' took more than "
                      f"{subject.patience:.0f} s")
@@ -150,9 +152,10 @@ def logged(subject: MethodSubject) -> None:
     history = result(first).history
     if not history["name"]:
         raise Failed("weights were changed and no value was logged")
-    for name, value in zip(history["name"], history["value"], strict=True):
+    rows = zip(history["name"], history["value"], history["step"], strict=True)
+    for name, value, step in rows:
         if not math.isfinite(value):
-            raise Failed(f"the logged value {name}={value} is not finite")
+            raise Failed(f"the logged value {name!r} is {value} in step {step}")
 
 
 # --- shared by the checks

@@ -200,11 +200,16 @@ class Watch:
             caller = sys._getframe(1)
             inherited = caller.f_code.co_name == "forward" and (
                 caller.f_locals.get("self") is module)
-            if self.looking and id(module) in self._names and self.is_own(caller) and not inherited:
-                self.bypassed.setdefault(self.place(), self._names[id(module)])
+            name = self._names.get(id(module), "")
+            within = name.startswith("map.") and self._inside_map()  # counted as the map's call
+            if self.looking and name and self.is_own(caller) and not inherited and not within:
+                self.bypassed.setdefault(self.place(), name)
             return original(module, *args, **kwargs)
 
         return call
+
+    def _inside_map(self) -> bool:
+        return self.training is not None and self.training._state.tracked._inside_map > 0
 
     def _stepping(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         if not self.looking:
