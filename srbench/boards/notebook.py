@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from srbench.boards.finding import basis, finding
 from srbench.boards.markup import PACKAGE, environment
 from srbench.boards.page import references
+from srbench.boards.text import empty_columns
 
 if TYPE_CHECKING:
     from srbench.boards.board import Board, Table
@@ -32,7 +33,9 @@ class Part:
     finding, basis : str
         Sentences above the table.
     hidden : list of str
-        Headings of the columns that are not shown.
+        Headings of the columns with values that are not shown.
+    empty : list of str
+        Which columns have no value, and why.
     references : list of (str, str)
         Rows of the data itself: what they are called, and their key.
     own : str
@@ -43,6 +46,7 @@ class Part:
     finding: str
     basis: str
     hidden: list[str]
+    empty: list[str]
     references: list[tuple[str, str]]
     own: str
 
@@ -71,6 +75,7 @@ def _part(board: Board) -> Part:
     digest = hashlib.sha256(f"{board.name}\0{board.preset}".encode()).hexdigest()[:8]
     shown = replace(board, final=table)
     return Part(board=shown, finding=finding(board), basis=basis(board), hidden=hidden,
+                empty=empty_columns(board.final),
                 references=references(shown), own=f"srbench-{digest}-")
 
 
@@ -85,4 +90,7 @@ def _narrowed(table: Table, shown: Sequence[str]) -> tuple[Table, list[str]]:
         for index in kept)) for row in table.rows)
     narrow = replace(table, columns=tuple(table.columns[index] for index in kept), rows=rows,
                      gaps=tuple(table.gaps[number - 1] for number in numbers))
-    return narrow, [column.heading for column in table.columns if column.name not in names]
+    valued = [any(row.entries[index].mean is not None for row in table.rows)
+              for index in range(len(table.columns))]
+    return narrow, [column.heading for column, has in zip(table.columns, valued, strict=True)
+                    if has and column.name not in names]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from srbench.boards.board import Board, Column, Entry, Row
+from srbench.boards.board import Board, Column, Entry, Row, Table
 from srbench.boards.finding import finding
 from srbench.foreign.text import escaped_latex, inert_cell, printable
 from srbench.results.frame import to_frame
@@ -129,3 +129,21 @@ def _line(cells: Sequence[str]) -> str:
 
 def _latex(text: str) -> str:
     return escaped_latex(text, LATEX)
+
+
+def empty_columns(table: Table) -> list[str]:
+    """One line for each reason why whole columns have no value."""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for gap in table.gaps:
+        index = next(i for i, column in enumerate(table.columns) if column.name == gap.column)
+        if all(row.entries[index].mean is None for row in table.rows):
+            titles = reasons.setdefault((gap.why, gap.remedy), [])
+            if table.columns[index].title not in titles:
+                titles.append(table.columns[index].title)
+    return [f"no value of {', '.join(titles)}: {why}{mending(remedy)}"
+            for (why, remedy), titles in reasons.items()]
+
+
+def mending(remedy: str) -> str:
+    """What follows a reason where something mends it."""
+    return f"; to mend it: {remedy}" if remedy else ""

@@ -69,11 +69,13 @@ def _board_parts(board: Board, runs: Path | None, width: int | None) -> list[Ren
 def _table_and_notes(board: Board, width: int | None) -> list[RenderableType]:
     from rich.text import Text
 
+    from srbench.boards.text import empty_columns, mending
+
     table = board.final
     valued = [index for index in range(len(table.columns))
               if any(row.entries[index].mean is not None for row in table.rows)]
     shown = valued if width is None else valued[:fitting(table, valued, width)]
-    notes = [f"[{number}] {table.missing(gap)}: {gap.why}{_mending(gap.remedy)}"
+    notes = [f"[{number}] {table.missing(gap)}: {gap.why}{mending(gap.remedy)}"
              for number, gap in enumerate(table.gaps, 1)
              if any(table.columns[index].name == gap.column for index in shown)]
     notes += empty_columns(table)
@@ -83,19 +85,6 @@ def _table_and_notes(board: Board, width: int | None) -> list[RenderableType]:
         rest = ", ".join(table.columns[index].title for index in valued[len(shown):])
         notes.append(f"not shown for want of space: {rest} (the page and --csv have all)")
     return [_rich_table(board, shown), *(Text(_clean(note), style="dim") for note in notes)]
-
-
-def empty_columns(table: Table) -> list[str]:
-    """One line for each reason why whole columns have no value."""
-    reasons: dict[tuple[str, str], list[str]] = {}
-    for gap in table.gaps:
-        index = next(i for i, column in enumerate(table.columns) if column.name == gap.column)
-        if all(row.entries[index].mean is None for row in table.rows):
-            titles = reasons.setdefault((gap.why, gap.remedy), [])
-            if table.columns[index].title not in titles:
-                titles.append(table.columns[index].title)
-    return [f"no value of {', '.join(titles)}: {why}{_mending(remedy)}"
-            for (why, remedy), titles in reasons.items()]
 
 
 def fitting(table: Table, valued: Sequence[int], width: int) -> int:
@@ -159,10 +148,6 @@ def _value(entry: Entry, column: Column, row: Row) -> str:
     deviation = "" if found.seed_sd is None else f" ± {column.show(found.seed_sd)}"
     fewer = "" if found.seeds == len(row.seeds) else f" ({found.seeds} of {len(row.seeds)})"
     return column.show(found.mean) + deviation + fewer
-
-
-def _mending(remedy: str) -> str:
-    return f"; to mend it: {remedy}" if remedy else ""
 
 
 def _clean(text: str) -> str:

@@ -188,13 +188,14 @@ class Results:
     def __repr__(self) -> str:
         """Plain tables, those of ``srbench show``."""
         from rich.console import Console
+        from rich.text import Text
 
         from srbench.cli.tables import results_tables
 
         screen = Console(file=StringIO(), width=WIDTH, color_system=None, force_jupyter=False,
                          markup=False, emoji=False, highlight=False)
         for part in results_tables(self.records, self.runs, width=WIDTH):
-            screen.print(part)
+            screen.print(part, soft_wrap=isinstance(part, Text))
         text: str = screen.file.getvalue()  # type: ignore[attr-defined]
         lines = [line.rstrip() for line in text.splitlines()]
         lines += [f"left out: {broken.path}: {broken.reason}" for broken in self.invalid]
