@@ -91,8 +91,8 @@ class KnownMapDataset(Dataset):
     def _batches(self, split: str, size: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Cut the pairs of a split into batches."""
         xs, ys = zip(*self._chunks(split, size), strict=True)
-        yield from zip(torch.cat(xs).split(batch_size), torch.cat(ys).split(batch_size),
-                       strict=True)
+        yield from zip(torch.split(torch.cat(xs), batch_size),
+                       torch.split(torch.cat(ys), batch_size), strict=True)
 
     @torch.no_grad()
     def _chunks(self, split: str, size: int) -> Iterator[tuple[Tensor, Tensor]]:

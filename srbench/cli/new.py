@@ -38,8 +38,7 @@ def command(kind: Literal["method", "dataset"], name: str, path: Path, author: s
 
     names = Names(kind, name)
     package = Package(names=names, author=author, licence=licence)
-    if not force:  # the package whose files are written again may be installed
-        names.refuse_taken(discover())
+    names.refuse_taken(discover(), again=force)
     folder, replaced = write(package, path, force=force)
     for file in sorted(package.files()):
         output().note(f"{'replaced' if file in replaced else 'wrote'} {folder / file}")

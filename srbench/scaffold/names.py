@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from srbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from srbench.registry.catalog import Catalog
+    from srbench.registry.catalog import Catalog, Entry
 
 Kind = Literal["method", "dataset"]
 NAME = re.compile(r"[a-z](?:[a-z0-9.-]*[a-z0-9])?")
@@ -67,31 +67,43 @@ class Names:
         """Name of the class."""
         return "".join(word.capitalize() for word in re.split(r"[.-]+", self.name))
 
-    def refuse_taken(self, catalog: Catalog) -> None:
+    def refuse_taken(self, catalog: Catalog, *, again: bool = False) -> None:
         """Refuse a name that something installed already has.
+
+        Parameters
+        ----------
+        catalog : Catalog
+            What is installed.
+        again : bool
+            The package is written again: what its own distribution holds is no hindrance.
 
         Raises
         ------
         UsageError
             Naming what has it.
         """
-        names = {"method": catalog.methods, "dataset": catalog.datasets}[self.kind]
-        entry = names.get(self.name)
-        if entry is not None:
+        entry: Entry | None = (catalog.methods.get(self.name) if self.kind == "method"
+                               else catalog.datasets.get(self.name))
+        if entry is not None and not (again and self._is_own(entry.distribution)):
             raise UsageError(f"a {self.kind} called {self.name!r} is installed, from "
                              f"{entry.origin}", hint=self._other(entry.distribution))
         for plugin in catalog.broken:
-            if self.name in (*plugin.names, plugin.plugin):
+            if self.name in (*plugin.names, plugin.plugin) and not (
+                    again and self._is_own(plugin.distribution)):
                 raise UsageError(f"{self.name!r} is claimed by the broken plugin {plugin.origin}",
                                  hint=self._other(plugin.distribution))
-        installed = {_normal(found.name) for found in metadata.distributions() if found.name}
-        if _normal(self.distribution) in installed:
+        if again:
+            return
+        if any(found.name and self._is_own(found.name) for found in metadata.distributions()):
             raise UsageError(f"the distribution {self.distribution} is installed",
                              hint=self._other(self.distribution))
         found = find_spec(self.module)
         if found is not None:
             raise UsageError(f"there is a module {self.module} already: {found.origin}",
                              hint=self._longer())
+
+    def _is_own(self, distribution: str) -> bool:
+        return _normal(distribution) == _normal(self.distribution)
 
     def _longer(self) -> str:
         return f"choose another name, such as my-{self.name}"

@@ -63,12 +63,15 @@ def test_names_that_are_taken():
             ("own", "a method called 'own' is installed, from srbench:own", "such as my-own"),
             ("theirs", "from srbench-theirs:theirs", "or first: pip uninstall srbench-theirs"),
             ("broken", "broken plugin srbench-torn:broken", "pip uninstall srbench-torn"),
-            ("inner", "broken plugin srbench-torn:broken", "pip uninstall srbench-torn"),
-            ("networks.", "must match", "'networks' would do")]:
+            ("inner", "broken plugin srbench-torn:broken", "pip uninstall srbench-torn")]:
         with pytest.raises(UsageError) as caught:
             Names("method", name).refuse_taken(catalog)
         assert words in caught.value.message
         assert hint in caught.value.hint
+    Names("method", "theirs").refuse_taken(catalog, again=True)  # its own package
+    for name in ("own", "broken"):
+        with pytest.raises(UsageError):
+            Names("method", name).refuse_taken(catalog, again=True)
     Names("dataset", "own").refuse_taken(catalog)  # another kind may share a name
     Names("method", "free").refuse_taken(catalog)
 
@@ -80,12 +83,14 @@ def test_a_module_or_distribution_of_that_name_is_noticed(tmp_path, monkeypatch)
     with pytest.raises(UsageError, match="the distribution srbench-worn is installed") as caught:
         Names("method", "worn").refuse_taken(Catalog())
     assert "pip uninstall srbench-worn" in caught.value.hint
+    Names("method", "worn").refuse_taken(Catalog(), again=True)
     with pytest.raises(UsageError, match=r"a module srbench_torn already: .*srbench_torn\.py"):
         Names("method", "torn").refuse_taken(Catalog())
 
 
-def test_a_built_in_name_is_refused_at_the_door(here):
-    done = srbench("new", "method", "ots", cwd=here)
+@pytest.mark.parametrize("force", [[], ["--force"]])
+def test_a_built_in_name_is_refused_at_the_door(here, force):
+    done = srbench("new", "method", "ots", *force, cwd=here)
     assert done.returncode == 2
     assert done.stdout == ""
     assert "a method called 'ots' is installed, from srbench:ots" in done.stderr

@@ -121,18 +121,18 @@ def test_their_own_tests_pass(packages):
     assert "2 passed" in done.stdout
 
 
-def test_a_run_of_one_on_the_other_gives_records(packages, tmp_path):
-    done = srbench("run", "--methods", "shift,identity", "--dataset", "stretch[dim=3]", "--budget",
+def test_a_run_of_one_on_the_other_gives_a_record(packages, tmp_path):
+    done = srbench("run", "--methods", "shift", "--dataset", "stretch[dim=3]", "--budget",
                    "20it", "--runs", str(tmp_path), "-q", site=packages.site)
     assert done.returncode == 0, done.stdout + done.stderr
-    records = [json.loads(path.read_text()) for path in tmp_path.glob("cells/*/record.json")]
-    found = {record["identity"]["method"]: record for record in records}
-    assert set(found) == {"shift", "identity"}
-    for record in records:
-        assert record["outcome"]["status"] == "ok"
-    assert found["shift"]["cost"]["stages"][0]["steps"] == 20
-    # x -> diag(1, 2, 3) x moves N(0, I) by 1/2 (0 + 1 + 4), and Q varies by 14.
-    uvp = found["identity"]["values"]["final"]["l2-uvp"]["value"]
+    path, = tmp_path.glob("cells/*/record.json")
+    record = json.loads(path.read_text())
+    assert record["outcome"]["status"] == "ok"
+    assert record["identity"]["method"] == "shift"
+    assert record["cost"]["stages"][0]["steps"] == 20
+    # x -> diag(1, 2, 3) x moves N(0, I) by E|x - y|^2 = 0 + 1 + 4, and Q varies by 14. Both have
+    # mean 0, and 20 steps of Adam shift a value by at most 0.2.
+    uvp = record["values"]["final"]["l2-uvp"]["value"]
     assert uvp == pytest.approx(100 * 5 / 14, rel=0.1)
 
 
