@@ -39,6 +39,11 @@ def test_no_id_is_named_that_is_not_installed(installed):
     assert named == {protocol for protocol, _ in installed.values()}
 
 
+def test_the_comparison_counts_them_right(installed):
+    page = (Path(__file__).resolve().parents[2] / "docs/comparison.md").read_text(encoding="utf-8")
+    assert re.findall(r"srbench has (\d+) metrics", page) == [str(len(installed))]
+
+
 def test_each_section_says_where_the_metric_is_from_and_what_goes_wrong(installed):
     for name in installed:
         assert "Source" in SECTIONS[name], name
