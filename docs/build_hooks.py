@@ -42,9 +42,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Turn the links of a page that leave docs/."""
+    """Turn the links of a page that leave docs/, and keep the numbers of tables on one line."""
     home = next((source for source, name in PAGES.items() if name == page.file.src_uri
                  and not (ROOT / "docs" / name).is_file()), f"docs/{page.file.src_uri}")
+    markdown = re.sub(r"^\|.*", lambda row: row[0].replace(" ± ", "\u00a0±\u00a0"), markdown,
+                      flags=re.MULTILINE)
     return LINK.sub(lambda match: _turned(match, home, page.file.src_uri, files), markdown)
 
 
