@@ -84,7 +84,8 @@ class FaceSR(Method):
 
     def notes(self) -> list[str]:
         """What differs from what the paper says."""
-        said = [f"Crops of {self.params.crop} pixels of photographs; the paper has faces of 16."]
+        crop = self.params.crop
+        said = [f"Learned on {crop}-pixel crops of photographs; the paper has whole faces of 16."]
         if self.params.residual:
             said.append("Generators are added to the averaged or enlarged input.")
         return said
