@@ -19,8 +19,11 @@ from typing import TYPE_CHECKING, Any, TextIO
 from srbench.conformance.check import Failed, NotTried, Verdict
 from srbench.conformance.registry import checks
 from srbench.engine.processes import die_with_parent
+from srbench.errors import SrbenchError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from srbench.conformance.check import Check
     from srbench.registry.catalog import Catalog
 
@@ -45,16 +48,24 @@ def main(jobs: TextIO, out: TextIO) -> None:
         catalog = discover(plugins)
         send(ready=True)
         for line in jobs:
-            job = json.loads(line)
-            subject = subject_of(catalog, job, send)
-            for check in checks(job["kind"]):
-                if check.name in job["checks"]:
-                    send(check=check.name)
-                    send(**run(check, subject))
+            work(catalog, json.loads(line), send)
             send(done=True)
 
 
-def subject_of(catalog: Catalog, job: dict[str, Any], send: Any) -> Any:
+def work(catalog: Catalog, job: dict[str, Any], send: Callable[..., None]) -> None:
+    """Run the checks of one job."""
+    try:
+        subject, fault = subject_of(catalog, job, send), ""
+    except SrbenchError as error:  # this process finds other plugins than its parent did
+        subject, fault = None, error.message
+    for check in checks(job["kind"]):
+        if check.name in job["checks"]:
+            send(check=check.name)
+            send(**(run(check, subject) if not fault else
+                    {"verdict": str(Verdict.FAILED), "detail": fault, "seconds": 0.0}))
+
+
+def subject_of(catalog: Catalog, job: dict[str, Any], send: Callable[..., None]) -> Any:
     """What the checks of a job are run on."""
     from srbench.conformance.method_subject import MethodSubject
     from srbench.conformance.subjects import DatasetSubject, MetricSubject

@@ -108,7 +108,7 @@ class Child:
     def tail(self) -> str:
         """Last line of what the process printed."""
         lines = self._log.read_text(errors="replace").strip().splitlines()
-        return lines[-1][-TAIL:] if lines else ""
+        return lines[-1][:TAIL] if lines else ""
 
     def end(self) -> None:
         """Kill the process and what it started."""

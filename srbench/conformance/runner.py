@@ -13,7 +13,7 @@ from typing import Any
 from srbench.conformance.check import Verdict
 from srbench.conformance.merge import Partial
 from srbench.conformance.method_subject import PROBLEMS
-from srbench.conformance.process import Child, Stopped, ended
+from srbench.conformance.process import START, Child, Stopped, ended
 from srbench.conformance.registry import checks
 from srbench.conformance.targets import Target
 
@@ -108,7 +108,7 @@ class Runner:
                     "checks": job.checks, "avoid": sorted(job.avoid),
                     "patience": self.timeout / 2})
         left, running, doing = list(job.checks), "", ""
-        deadline = time.monotonic() + self.timeout
+        deadline = time.monotonic() + START  # the plugin's modules are imported first
         while True:
             word = child.read(deadline)
             if word is None:
@@ -122,6 +122,7 @@ class Runner:
                 left.remove(running)
                 self._note(job, running, Verdict(word["verdict"]), word["detail"],
                            word["seconds"])
+                running = ""
             elif "done" in word:
                 return None
 
@@ -137,6 +138,13 @@ class Runner:
         else:
             said = f"it ended the process, {ended(child.code)}" + (f", in {doing}" if doing else "")
             said += f": {child.tail()}" if child.tail() else ""
+        if not running and len(left) == len(job.checks):  # it did not come to the first check
+            for name in left:
+                self._note(job, name, Verdict.FAILED, said, 0.0)
+            return None
+        running = running or (left or [""])[0]
+        if not running:  # the last check was done
+            return None
         hung = child.code is None and bool(doing)
         blamed = INTERRUPT if hung and INTERRUPT in left else running
         if running in left:
