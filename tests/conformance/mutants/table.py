@@ -179,7 +179,7 @@ METHODS = (
            (FIT, FIT + '        os.environ["SOUND_MODE"] = "1"\n')),
     method("changes-the-default-dtype", "no-global-state",
            (MINIMIZE, MINIMIZE + "            torch.set_default_dtype(torch.float64)\n"),
-           also=("trains",)),
+           also=("trains", "resume-is-exact")),
     method("file-written-elsewhere", "no-files-outside",
            ("import torch\n", "from pathlib import Path\n\nimport torch\n"),
            (MINIMIZE, MINIMIZE + '            Path(__file__).with_name("loss.txt").write_text('
