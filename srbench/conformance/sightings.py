@@ -29,6 +29,7 @@ WRITERS: tuple[tuple[Any, str, int], ...] = (
     (torch, "save", 1), (safetensors.torch, "save_file", 1))
 WRITES = {"open": 0, "os.mkdir": 0, "os.rename": 1, "os.remove": 0, "os.rmdir": 0, "os.link": 1,
           "os.symlink": 1, "os.truncate": 0, "shutil.rmtree": 0}
+CACHES = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
 NETWORK = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto")
 
 
@@ -40,8 +41,11 @@ def at(filename: str, line: int) -> str:
 def allowed_folders() -> tuple[Path, ...]:
     """Where a method may write: its own folder, and caches."""
     home = Path.home()
+    # Torch names its cache in the environment, so a process that has a temporary folder of its own
+    # still writes into that of the process that started it.
+    told = [Path(os.environ[name]) for name in CACHES if os.environ.get(name)]
     folders = (Path.cwd(), Path(tempfile.gettempdir()), cache_dir(), home / ".cache",
-               home / ".triton", home / ".nv", Path("/dev"), Path("/proc"))
+               home / ".triton", home / ".nv", Path("/dev"), Path("/proc"), *told)
     return tuple(Path(os.path.realpath(folder)) for folder in folders)
 
 
