@@ -1,24 +1,31 @@
 """What the harness costs: T and f steps of optimal transport, bare and through `Training`.
 
-    python benchmarks/overhead.py [--blocks 12] [--steps 20] [--batch 4] [--threads 1]
+    python benchmarks/overhead.py [--blocks 12] [--steps 20] [--batch 4] [--threads 1] [--scalars]
 
 Both loops do the same work on the same numbers: draws from a pool of random 32 x 32 images, one
 update of the map (UNet) and one of the potential (ResNetPotential) by Adam. Blocks alternate and
 the median of the ratios of neighbours is printed, so that slow drifts of the machine cancel; times
-are processor times, which other programs disturb least. The goal is at most 2 %.
+are processor times, which other programs disturb least. The goal is at most 2 %. With ``--scalars``
+it is the harness without and with the scalars that a tracked run tells, through a pipe as in a cell.
 """
 
 from __future__ import annotations
 
 import argparse
+import subprocess
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from srbench import Dataset, Method, Parameters, PoolSettings, Problem
+from srbench.engine.events import EventWriter
+from srbench.engine.scalars import ScalarsFile
 from srbench.networks import ResNetPotential, UNet
 from srbench.training import Training, seed_everything
 
@@ -114,10 +121,12 @@ def bare_block(steps: int, batch: int) -> Iterator[None]:
     yield
 
 
-def harness_block(steps: int, batch: int) -> Iterator[None]:
+def harness_block(steps: int, batch: int, log_every: int = 20,
+                  on_event: Callable[[dict[str, Any]], None] | None = None) -> Iterator[None]:
     """Run the same loop through `Training`, yielding before and after it."""
     method, potential = networks()
-    training = Training(method, Noise(), seed=0, device=torch.device("cpu"))
+    training = Training(method, Noise(), seed=0, device=torch.device("cpu"), log_every=log_every,
+                        on_event=on_event)
     potential = training.track(potential=potential)
     optimizer_map, optimizer_potential = training.track(
         optimizer_map=torch.optim.Adam(method.parameters(), 1e-4),
@@ -146,6 +155,45 @@ def seconds(block: Iterator[None], steps: int) -> float:
     return (time.process_time() - start) / steps
 
 
+def scalars(options: argparse.Namespace) -> None:
+    """Measure what telling scalars costs a cell and its job, and print a table."""
+    sink = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    assert sink.stdin is not None
+    tell, counted = EventWriter(sink.stdin.fileno()), [0]
+
+    def without(event: dict[str, Any]) -> None:
+        if event["event"] != "scalars":
+            tell(event)
+
+    def with_scalars(event: dict[str, Any]) -> None:
+        counted[0] += event["event"] == "scalars"
+        tell(event)
+
+    print("| log every | without, ms | with, ms | overhead | told, a step |")
+    print("|---|---|---|---|---|")
+    for every in (20, 1):
+        counted[0], steps = 0, options.steps
+        pairs = [tuple(seconds(harness_block(steps, options.batch, every, told), steps)
+                       for told in (without, with_scalars)) for _ in range(options.blocks)]
+        plain, told = (median(times) * 1e3 for times in zip(*pairs, strict=True))
+        ratio = median(with_it / without_it for without_it, with_it in pairs)
+        print(f"| {every} | {plain:.2f} | {told:.2f} | {100 * (ratio - 1):+.1f} % "
+              f"| {counted[0] / options.blocks / (steps + 1):.2f} |")
+    sink.stdin.close()
+    sink.wait()
+    with tempfile.TemporaryDirectory() as folder:
+        file, number = ScalarsFile(Path(folder)), 5000
+        start = time.process_time()
+        for step in range(number):
+            file.add({"event": "scalars", "kind": "train", "stage": "main", "step": step,
+                      "row": 2 * step, "seconds": 0.1 * step, "images": 8 * step, "calls": step,
+                      "values": {"loss_map": 0.125 * step, "loss_potential": -0.5}})
+        file.flush()
+        spent = (time.process_time() - start) / number
+        size = sum(path.stat().st_size for path in Path(folder).iterdir()) / number
+    print(f"\nIn the job: {spent * 1e6:.0f} us and {size:.0f} bytes for each.")
+
+
 def main() -> None:
     """Measure and print a row of a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -153,8 +201,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--scalars", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    if options.scalars:
+        scalars(options)
+        return
     pairs = [(seconds(bare_block(options.steps, options.batch), options.steps),
               seconds(harness_block(options.steps, options.batch), options.steps))
              for _ in range(options.blocks)]

@@ -190,7 +190,8 @@ def test_events_are_json(toy, tmp_path):
     events = []
     run(toy, ("main", 5), validations=1, folder=tmp_path, checkpoint_seconds=0.0,
         on_event=events.append, work=lambda training: time.sleep(0.05))
-    assert {event["event"] for event in events} == {"progress", "validation", "checkpoint"}
+    assert {event["event"] for event in events} == {
+        "progress", "validation", "scalars", "checkpoint"}
     assert json.loads(json.dumps(events)) == events
     progress = [event for event in events if event["event"] == "progress"]
     assert set(progress[-1]) == {"event", "stage", "step", "steps", "rate", "eta", "values"}
