@@ -15,7 +15,7 @@ from srbench.registry.infos import DatasetInfo, MethodInfo, MetricInfo
 if TYPE_CHECKING:
     from pydantic import Field
 
-    from srbench import metrics
+    import srbench.metrics as metrics
     from srbench.api.dataset import CropDataset, Dataset, PoolSettings
     from srbench.api.known_map import KnownMapDataset
     from srbench.api.method import Method
