@@ -31,7 +31,7 @@ class CinCGAN(Method):
     """T(x) = SR(G1(x)), learned in three stages: inner cycle, SR on bicubic pairs, both jointly."""
 
     class Params(Parameters):
-        """The paper's values; its text is silent on ``sr_iterations`` and ``joint_iterations``."""
+        """The paper's values, but for the steps of SR and of the joint stage: see README."""
 
         clean_iterations: int = Field(400_000, ge=1, description="steps of the inner cycle alone")
         sr_iterations: int = Field(300_000, ge=1, description="steps of SR on bicubic pairs")
@@ -62,7 +62,7 @@ class CinCGAN(Method):
             "paper": {},
             "quick": {
                 "clean_iterations": 300,
-                "sr_iterations": 300,
+                "sr_iterations": 600,
                 "joint_iterations": 150,
                 "batch_size": 4,
                 "crop": 24,

@@ -23,5 +23,6 @@ def srbench_methods() -> list[MethodInfo]:
             citation=CITATION,
             licence="MIT",
             paper="arXiv 1807.11458",
+            memory_gib={"paper": 4.0},  # measured on a CPU: 3.5
         )
     ]

@@ -21,7 +21,7 @@ class FaceSR(Method):
     """T, learned in two stages: high-to-low against LR images, then low-to-high on its pairs."""
 
     class Params(Parameters):
-        """The paper's values; the crop and the numbers of steps are for photographs."""
+        """The paper's values, but for the numbers of steps: see README."""
 
         degrade_iterations: int = Field(200_000, ge=1, description="steps of high-to-low")
         iterations: int = Field(200_000, ge=1, description="steps of low-to-high")
@@ -52,7 +52,7 @@ class FaceSR(Method):
             "paper": {},
             "quick": {
                 "degrade_iterations": 150,
-                "iterations": 250,
+                "iterations": 400,
                 "critic_steps": 1,
                 "batch_size": 8,
                 "lr": 4e-4,
