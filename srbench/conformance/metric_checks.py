@@ -115,7 +115,8 @@ def batches(subject: Any) -> None:
 def perfect_best(subject: Any) -> None:
     """HR images themselves get the best value."""
     known, direction = trial(subject), subject.entry.info.direction
-    scores = {**known.scores, **known.upsampled}
+    scores: dict[str, Score] = {str(name): score for name, score in known.scores.items()}
+    scores |= known.upsampled
     perfect = _badness(scores["perfect"], direction)
     beaten = [quality for quality, score in scores.items()
               if _badness(score, direction) < perfect - CLOSE * abs(perfect)]
