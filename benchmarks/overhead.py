@@ -5,8 +5,9 @@
 Both loops do the same work on the same numbers: draws from a pool of random 32 x 32 images, one
 update of the map (UNet) and one of the potential (ResNetPotential) by Adam. Blocks alternate and
 the median of the ratios of neighbours is printed, so that slow drifts of the machine cancel; times
-are processor times, which other programs disturb least. The goal is at most 2 %. With ``--scalars``
-it is the harness without and with the scalars that a tracked run tells, through a pipe as in a cell.
+are processor times, which other programs disturb least. The goal is at most 2 %. ``--scalars``
+compares the harness without and with the scalars that a tracked run tells, through a pipe as in a
+cell.
 """
 
 from __future__ import annotations
