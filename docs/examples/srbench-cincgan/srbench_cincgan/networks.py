@@ -45,6 +45,7 @@ class Translator(nn.Module):
         self.shrink, self.residual = shrink, residual
         stride = 2 if shrink == 4 else 1
         middle = (features, features)
+        last = nn.Conv2d(features, 3, 7, padding=3)
         self.body = nn.Sequential(
             nn.Conv2d(3, features, 7, padding=3),
             nn.LeakyReLU(0.2, inplace=True),
@@ -57,12 +58,11 @@ class Translator(nn.Module):
             nn.LeakyReLU(0.2, inplace=True),
             nn.Conv2d(*middle, 3, padding=1),
             nn.LeakyReLU(0.2, inplace=True),
-            nn.Conv2d(features, 3, 7, padding=3),
+            last,
         )
         if residual:  # it begins as the identity
-            last = self.body[-1]
             nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)
+            nn.init.zeros_(last.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, h, w) -> (N, 3, h / shrink, w / shrink)."""
