@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,7 +51,9 @@ def command(context: click.Context, name: str | None, only: str, plugins: tuple[
     from srbench.conformance.run import run_checks
 
     names = [word.strip() for word in only.split(",") if word.strip()]
-    results = run_checks(name, only=names, plugins=plugins, timeout=timeout, on_result=tell)
+    with Telling() as telling:
+        results = run_checks(name, only=names, plugins=plugins, timeout=timeout,
+                             on_plan=telling.plan, on_result=telling.tell)
     if as_json:
         output().document(as_data(name, results))
     elif as_markdown:
@@ -62,18 +66,40 @@ def command(context: click.Context, name: str | None, only: str, plugins: tuple[
         context.exit(ExitCode.CELLS)
 
 
-def tell(partial: Partial) -> None:
-    """One line for a check that did not pass; with ``-v`` for each."""
-    where = f" on {partial.problem}" if partial.problem else ""
-    say = output().note if partial.verdict in ("failed", "warning") else output().detail
-    say(f"{partial.subject}: {partial.check}{where}: {partial.verdict} ({partial.seconds:.1f} s)")
+class Telling:
+    """What is said while checks run: a bar on a terminal, a line for what did not pass."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Telling:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def plan(self, count: int) -> None:
+        """Begin a bar of ``count`` checks, each counted once for every problem."""
+        hidden = output().verbosity < 0 or not sys.stderr.isatty()
+        self._bar = self._stack.enter_context(click.progressbar(
+            length=count, label="checking", file=sys.stderr, hidden=hidden))
+
+    def tell(self, partial: Partial) -> None:
+        """Count a check; with ``-v`` say how each ended, else only what did not pass."""
+        where = f" on {partial.problem}" if partial.problem else ""
+        say = output().note if partial.verdict in ("failed", "warning") else output().detail
+        say(f"{partial.subject}: {partial.check}{where}: {partial.verdict} "
+            f"({partial.seconds:.1f} s)")
+        if self._bar is not None:
+            self._bar.update(1)
 
 
 def show(results: Sequence[Result]) -> None:
     """Print the table, and below it what is wrong with its remedy."""
-    rows = [(result.check, result.kind, result.subject, str(result.verdict),
-             f"{result.seconds:.1f}") for result in results]
-    output().table(("check", "kind", "name", "verdict", "s"), rows)
+    output().table(("check", "kind", "name", "verdict"),
+                   [(result.check, result.kind, result.subject, str(result.verdict))
+                    for result in results])
     for result in results:
         if result.remedy:
             output().answer(f"\n{result.verdict}: {result.check} ({result.subject})")

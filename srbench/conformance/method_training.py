@@ -226,8 +226,8 @@ CHECKS = (
            "harness does, from the cell.", seed_matters),
     _check("resume-is-exact", "A training that was stopped and taken up by new objects ends as one "
            "that was not, bit by bit.", "Pass networks, optimizers and schedulers through "
-           "training.track(name=...), take counters from step.index, and keep nothing else between "
-           "steps.", resume),
+           "training.track(name=...), take counters from step.index, and keep what else one step "
+           "leaves to the next in a buffer of a tracked module.", resume),
     _check("interrupt-obeyed", "A training that is asked to stop does so at the end of the step.",
            "Loop over training.steps(n), call training.give_way() within long steps, and do not "
            "catch Interrupted.", interrupt),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from srbench.conformance.check import Result, Verdict
@@ -13,7 +13,7 @@ from srbench.conformance.targets import resolve
 
 
 def run_checks(name: str, *, only: Iterable[str] = (), plugins: Sequence[Path] = (),
-               timeout: float = TIMEOUT,
+               timeout: float = TIMEOUT, on_plan: Callable[[int], object] = lambda count: None,
                on_result: Listener = lambda partial: None) -> list[Result]:
     """Run the checks of everything a name stands for.
 
@@ -27,6 +27,8 @@ def run_checks(name: str, *, only: Iterable[str] = (), plugins: Sequence[Path] =
         One-off plugins to load besides.
     timeout : float
         Seconds one check may take.
+    on_plan : callable
+        Told before the first how many checks on how many problems there are.
     on_result : callable
         Told of every check on every problem, as it ends.
 
@@ -43,7 +45,9 @@ def run_checks(name: str, *, only: Iterable[str] = (), plugins: Sequence[Path] =
     wanted = chosen(only)
     found = resolve(name, plugins)
     runner = Runner(found.plugins, timeout, on_result)
-    partials = runner.run(jobs_of(found.targets, wanted))
+    jobs = jobs_of(found.targets, wanted)
+    on_plan(sum(len(job.checks) for job in jobs))
+    partials = runner.run(jobs)
     return [*(result for result in found.results if not wanted or result.check in wanted),
             *merged(partials, found.targets)]
 

@@ -34,8 +34,10 @@ NETWORK = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "sock
 
 
 def at(filename: str, line: int) -> str:
-    """Return a place in a file, with the folder it lies in and without the path to that."""
-    return f"{'/'.join(Path(filename).parts[-2:])}:{line}"
+    """Return a place in a file, with the name of the package it lies in."""
+    path = Path(filename)
+    packaged = (path.parent / "__init__.py").is_file()
+    return f"{'/'.join(path.parts[-2:]) if packaged else path.name}:{line}"
 
 
 def allowed_folders() -> tuple[Path, ...]:

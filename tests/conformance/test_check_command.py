@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,7 @@ def canned(monkeypatch):
     def put(results):
         def run_checks(name, **options):
             asked.update(options, name=name)
+            options["on_plan"](2)
             options["on_result"](Partial("method", "toy", "trains", "images", Verdict.FAILED, "no",
                                          2.0))
             options["on_result"](Partial("method", "toy", "loads", "", Verdict.PASSED, "", 2.0))
@@ -54,13 +57,30 @@ def test_the_table_then_what_is_wrong_with_its_remedy(canned, capfd):
     assert main(["check", "toy"]) == 3
     out, err = capfd.readouterr()
     lines = out.splitlines()
-    assert lines[0].split() == ["check", "kind", "name", "verdict", "s"]
-    assert lines[3].split() == ["output-shape", "method", "toy", "failed", "1.2"]
+    assert lines[0].split() == ["check", "kind", "name", "verdict"]
+    assert lines[3].split() == ["output-shape", "method", "toy", "failed"]
     assert "failed: output-shape (toy)\n  T maps (1, 3) | to (1, 2)\n  remedy: Return more." in out
     assert "warning: no-host-synchronisation (toy)\n  .item() in a.py:3" in out
     assert "not tried: any-size\n  samples have one size" in out
     assert lines[-1] == "6 checks: 2 passed, 1 failed, 1 with a warning, 2 not tried"
     assert err == "toy: trains on images: failed (2.0 s)\n"
+
+
+def test_a_bar_counts_the_checks(canned):
+    canned(FAILED[:2])
+    with pytest.MonkeyPatch.context() as patch:
+        bars = []
+        patch.setattr("click.progressbar", lambda **words: bars.append(words) or nullcontext(Bar()))
+        assert main(["check", "toy"]) == 0
+    assert [(bar["length"], bar["hidden"]) for bar in bars] == [(2, not sys.stderr.isatty())]
+    assert Bar.count == 2
+
+
+class Bar:
+    count = 0
+
+    def update(self, number: int) -> None:
+        Bar.count += number
 
 
 def test_verbose_tells_of_every_check_and_quiet_of_none(canned, capfd):

@@ -20,6 +20,7 @@ from torch import nn
 from srbench import Field, Method, Parameters, Skipped
 from srbench.conformance.method_subject import PROBLEMS
 from srbench.conformance.registry import checks
+from srbench.conformance.sightings import at
 from srbench.errors import DataError, MissingWeights
 from tests.conformance.toys import CITATION, Toy, by_name, said, subject_of
 
@@ -27,11 +28,11 @@ HERE = Path(__file__).name
 
 
 def line_of(text: str) -> str:
-    """``conformance/this file:line`` of the only line that ends with a mark."""
+    """``this file:line`` of the only line that ends with a mark."""
     lines = [number for number, line in enumerate(Path(__file__).read_text().splitlines(), 1)
              if line.endswith(f"# {text}")]
     assert len(lines) == 1, text
-    return f"conformance/{HERE}:{lines[0]}"
+    return f"{HERE}:{lines[0]}"
 
 
 @pytest.fixture(scope="module", params=PROBLEMS)
@@ -508,7 +509,7 @@ def test_the_map(check, problem, function, complaint):
     found = said(mapping(function), check, problem)
     assert complaint in found
     if "forward returned" in complaint:
-        assert f"conformance/{HERE}:" in found
+        assert f"({HERE}:" in found
 
 
 def test_values_that_are_not_finite_are_counted():
@@ -728,6 +729,14 @@ def test_watching_changes_no_number():
     assert watched.watch.drawn == 32
     assert plain.watch.drawn == 0
     assert torch.equal(watched.weights()["net.0.weight"], plain.weights()["net.0.weight"])
+
+
+def test_places_in_packages_have_the_name_of_the_package(tmp_path):
+    (tmp_path / "package").mkdir()
+    file = tmp_path / "package" / "method.py"
+    assert at(str(file), 3) == "method.py:3"
+    (tmp_path / "package" / "__init__.py").touch()
+    assert at(str(file), 3) == "package/method.py:3"
 
 
 def test_every_check_names_a_promise_and_a_remedy():
