@@ -72,6 +72,7 @@ class Telling:
     def __init__(self) -> None:
         self._bar: Any = None
         self._stack = ExitStack()
+        self._shell = output()  # the threads that tell have no context to find it by
 
     def __enter__(self) -> Telling:
         return self
@@ -81,14 +82,15 @@ class Telling:
 
     def plan(self, count: int) -> None:
         """Begin a bar of ``count`` checks, each counted once for every problem."""
-        hidden = output().verbosity < 0 or not sys.stderr.isatty()
+        hidden = self._shell.verbosity < 0 or not sys.stderr.isatty()
         self._bar = self._stack.enter_context(click.progressbar(
             length=count, label="checking", file=sys.stderr, hidden=hidden))
 
     def tell(self, partial: Partial) -> None:
         """Count a check; with ``-v`` say how each ended, else only what did not pass."""
         where = f" on {partial.problem}" if partial.problem else ""
-        say = output().note if partial.verdict in ("failed", "warning") else output().detail
+        bad = partial.verdict in ("failed", "warning")
+        say = self._shell.note if bad else self._shell.detail
         say(f"{partial.subject}: {partial.check}{where}: {partial.verdict} "
             f"({partial.seconds:.1f} s)")
         if self._bar is not None:
