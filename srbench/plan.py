@@ -245,8 +245,12 @@ class _Planner:
             kind = method.load()
         except (MissingDependency, PluginError):
             return dict(spec.given), 1
-        params: dict[str, Any] = kind.Params.resolve(
-            self._request.preset, opened.dataset.problem.domain, spec.given).public()
+        try:
+            params: dict[str, Any] = kind.Params.resolve(
+                self._request.preset, opened.dataset.problem.domain, spec.given).public()
+        except UsageError as error:  # of one method among several: it is told which
+            error.message = f"{spec.name}: {error.message}"
+            raise
         return params, self._request.ranks if kind.distributed else 1
 
     def _memory(self, method: Entry) -> float:

@@ -96,6 +96,7 @@ def test_set_reaches_the_dataset_and_its_spec_wins(catalog):
     (["toy-slow.lr=1"], UsageError, "toy-slow takes no part"),
     (["ots.iterations=1"], UsageError, "names in this run: toy, toy-shift"),
     (["toy.size=1"], UnknownName, "no parameter named 'size'"),
+    (["toy-shift.lr=0"], ParameterError, "toy-shift: "),
     (["toy-shift.lr=0"], ParameterError, "lr=0")])
 def test_settings_that_cannot_hold(catalog, settings, error, words):
     with pytest.raises(error) as caught:
