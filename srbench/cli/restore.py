@@ -113,7 +113,7 @@ def _loaded(record: str, runs: Path, device: str | None, plugins: tuple[Path, ..
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         trained = load(record, runs=runs, device=choose_device(device), oracle=oracle,
-                       plugins=list(plugins) or None)
+                       plugins=plugins)
     for one in caught:
         output().warn(str(one.message))
     output().detail(repr(trained))

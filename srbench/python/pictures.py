@@ -15,7 +15,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,20 +67,11 @@ class Picture:
     alpha: Image.Image | None = None
     profile: bytes = b""
     scale: int = 1
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, image: Image.Image, scale: int, name: str = "the image") -> Picture:
-        """Take an opened image.
-
-        Parameters
-        ----------
-        image : PIL image
-            Of one frame.
-        scale : int
-            By which the map enlarges.
-        name : str
-            Of the file, for errors.
+        """Take an opened image, to be enlarged by ``scale``; errors call it ``name``.
 
         Raises
         ------

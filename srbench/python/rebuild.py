@@ -10,6 +10,8 @@ from srbench.engine.identity import CodeReader, Plugin
 from srbench.errors import CorruptFile, SrbenchError, StoreError, UnknownName
 from srbench.evaluation.modes import preserved_randomness
 from srbench.files import sha256
+from srbench.foreign.paths import plain_file
+from srbench.foreign.text import printable
 from srbench.paths import typed_in
 from srbench.registry.catalog import Catalog, discover
 from srbench.training.checkpoint import MANIFEST, read_checkpoint
@@ -32,7 +34,7 @@ Rebuilt = tuple["Method", "Dataset", list[str]]
 
 
 def rebuild(cell: CellFolder, device: torch.device, *, oracle: bool,
-            plugins: Sequence[Path] | None) -> Rebuilt:
+            plugins: Sequence[Path] = ()) -> Rebuilt:
     """Build the method of a cell and load its weights.
 
     Parameters
@@ -43,8 +45,9 @@ def rebuild(cell: CellFolder, device: torch.device, *, oracle: bool,
         Where the method goes.
     oracle : bool
         Whether to take the weights of the best validation.
-    plugins : sequence of Path or None
-        Plugin files; None takes those the cell was run with.
+    plugins : sequence of Path
+        Plugin files beside the installed ones. None is taken from ``cell.json``: a runs folder may
+        be anybody's, and no file that it names is to be run.
 
     Returns
     -------
@@ -58,9 +61,8 @@ def rebuild(cell: CellFolder, device: torch.device, *, oracle: bool,
         With what is missing and the remedy.
     """
     described, identity = cell.described(), cell.record.identity
-    files = [Path(path) for path in described.get("plugins", ())] if plugins is None else plugins
-    catalog = discover([path for path in files if path.is_file()])
-    entries = _entries(catalog, cell)
+    catalog = discover(plugins)
+    entries = _entries(catalog, cell, described.get("plugins") or ())
     state = None if _untrained(cell) and not oracle else _weights(cell, oracle=oracle)
     with typed_in(str(described.get("cwd") or Path.cwd())), preserved_randomness():
         dataset = _dataset(entries[1], cell)
@@ -74,8 +76,8 @@ def rebuild(cell: CellFolder, device: torch.device, *, oracle: bool,
     return method.eval(), dataset, _doubts(cell, entries, dataset)
 
 
-def _entries(catalog: Catalog, cell: CellFolder) -> tuple[Entry, Entry]:
-    """The plugins' entries of method and dataset."""
+def _entries(catalog: Catalog, cell: CellFolder, files: Sequence[str]) -> tuple[Entry, Entry]:
+    """The plugins' entries of method and dataset; ``files`` are the plugin files of the cell."""
     identity, origin = cell.record.identity, cell.record.origin
     try:
         return (catalog.method(identity.method),
@@ -83,7 +85,8 @@ def _entries(catalog: Catalog, cell: CellFolder) -> tuple[Entry, Entry]:
     except UnknownName as error:
         which = (origin.method_distribution if error.kind == "method"
                  else origin.dataset_distribution)
-        hint = ("name its file with plugins=..., or --plugin" if which == "file"
+        named = f"; the cell ran with {', '.join(map(printable, files))}" if files else ""
+        hint = (f"name its file with plugins=..., or --plugin{named}" if which == "file"
                 else f"pip install {which}")
         if catalog.broken:
             hint += f"; {error.hint}"
@@ -134,7 +137,7 @@ def _weights(cell: CellFolder, *, oracle: bool) -> dict[str, Any]:
                          hint="leave oracle out")
     names = sorted(name for name in cell.record.artefacts
                    if name.startswith("checkpoint/") and name.endswith(f"/{MANIFEST}"))
-    if not names or not (cell.folder / names[-1]).is_file():
+    if not names or not _there(cell.folder, names[-1]):
         published = "" if cell.described() else \
             ": published records and records alone come without their weights"
         raise StoreError(f"the cell {key} has no checkpoint in {cell.folder}{published}",
@@ -156,6 +159,14 @@ def _weights(cell: CellFolder, *, oracle: bool) -> dict[str, Any]:
         raise StoreError(f"the cell {key} was never validated, so it has no oracle",
                          hint="leave oracle out")
     return chosen
+
+
+def _there(folder: Path, name: str) -> bool:
+    """Whether a file of a record is there, reached through no link."""
+    try:
+        return plain_file(folder, name).is_file()
+    except StoreError:
+        return False
 
 
 def _take(method: Method, state: dict[str, Any], cell: CellFolder) -> None:

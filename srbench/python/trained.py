@@ -21,6 +21,8 @@ from srbench.python.rebuild import rebuild
 from srbench.running.request import choose_device
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from PIL.Image import Image
 
     from srbench.api.dataset import Dataset
@@ -162,7 +164,7 @@ class TrainedMap:
 
 
 def load(record: Record | Path | str, *, runs: Path | str = "runs", device: str = "cpu",
-         oracle: bool = False, plugins: Path | str | list[Path | str] | None = None) -> TrainedMap:
+         oracle: bool = False, plugins: Path | str | Sequence[Path | str] = ()) -> TrainedMap:
     """Load the trained map of a finished cell.
 
     Its method is built anew from the record's parameters and given the weights of the cell's
@@ -180,8 +182,9 @@ def load(record: Record | Path | str, *, runs: Path | str = "runs", device: str 
     oracle : bool
         Take the weights of the best validation instead of the last: they were chosen by ground
         truth.
-    plugins : path or list of paths, optional
-        Plugins in Python files; those that the cell was run with by default.
+    plugins : path or sequence of paths
+        Plugins in Python files, beside the installed ones. Those that a cell was run with are not
+        taken from its folder, which may be anybody's.
 
     Returns
     -------
@@ -207,7 +210,7 @@ def load(record: Record | Path | str, *, runs: Path | str = "runs", device: str 
     place = torch.device(choose_device(device))
     paths = [plugins] if isinstance(plugins, str | Path) else plugins
     method, dataset, doubts = rebuild(cell, place, oracle=oracle,
-                                      plugins=None if paths is None else [Path(p) for p in paths])
+                                      plugins=[Path(path) for path in paths])
     for doubt in doubts:
         warnings.warn(doubt, stacklevel=2)
     return TrainedMap(method, dataset, cell.record, place, oracle=oracle)

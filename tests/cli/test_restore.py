@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate
 
 import srbench
 from srbench.cli import main
-from tests.python.worlds import TOY, one, pictures, run_here
+from tests.python.worlds import PICTURES, TOY, one, pictures, run_here
 
 COLOURS = np.random.default_rng(0).integers(0, 256, (8, 10, 3), dtype=np.uint8)
 
@@ -33,7 +33,8 @@ def restore(world, tmp_path, monkeypatch, capsys):
         capsys.readouterr()
         try:
             code = main(["restore", "--record", one(world, label).identity.key[:12], "--runs",
-                         str(world.runs), "--device", "cpu", *map(str, words)])
+                         str(world.runs), "--device", "cpu", "--plugin", str(PICTURES),
+                         *map(str, words)])
         except SystemExit as end:
             code = end.code
         return code, *capsys.readouterr()
@@ -45,7 +46,7 @@ def test_a_file_is_what_the_map_makes_of_it(restore, world, tmp_path):
     code, out, err = restore("in.png", "out.png")
     assert (code, out) == (0, "out.png\n")
     assert "in.png: 10x8 -> 20x16 in" in err
-    trained = srbench.load(one(world, "pix"), runs=world.runs)
+    trained = srbench.load(one(world, "pix"), runs=world.runs, plugins=PICTURES)
     assert np.array_equal(np.array(Image.open("out.png")), np.array(trained("in.png")))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.png", "out.png"]
 
@@ -148,7 +149,8 @@ def test_a_map_of_vectors_restores_no_image(tmp_path, monkeypatch, capsys):
     results = run_here("toy-shift[iterations=2]", "toy", metrics="l2-uvp", plugins=TOY,
                        runs=tmp_path / "runs")
     monkeypatch.chdir(tmp_path)
-    assert main(["restore", "--record", results.records[0].identity.key, "in.png", "out.png"]) == 2
+    assert main(["restore", "--record", results.records[0].identity.key, "in.png", "out.png",
+                 "--plugin", str(TOY)]) == 2
     assert "maps vectors of 4 values, no images" in capsys.readouterr().err
 
 

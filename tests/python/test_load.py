@@ -37,7 +37,7 @@ def single_thread():
 
 
 def load(world, label="pix", **options):
-    return srbench.load(one(world, label), runs=world.runs, **options)
+    return srbench.load(one(world, label), runs=world.runs, **{"plugins": PICTURES, **options})
 
 
 @pytest.mark.parametrize("label", LABELS)
@@ -143,14 +143,14 @@ def test_the_oracle_is_another_map_where_it_was_chosen_earlier(tmp_path):
     results = run_here("pix[iterations=40]", "pixels", metrics="psnr", plugins=PICTURES,
                        runs=tmp_path / "runs")
     record, = results.records
-    trained = srbench.load(record, runs=results.runs, oracle=True)
+    trained = srbench.load(record, runs=results.runs, oracle=True, plugins=PICTURES)
     assert "oracle at step" in repr(trained)
     catalog = discover([PICTURES])
     trained.dataset.prepare(trained.device)
     again = evaluate(trained.method, trained.dataset, {"psnr": catalog.metric("psnr")},
                      device=trained.device)
     assert again.values["psnr"].value == record.values.oracle["psnr"].value
-    last = srbench.load(record, runs=results.runs)
+    last = srbench.load(record, runs=results.runs, plugins=[PICTURES])
     same = all(torch.equal(a, b) for a, b in zip(last.method.parameters(),
                                                  trained.method.parameters(), strict=True))
     assert same == (record.values.oracle_step == 40)
@@ -165,7 +165,7 @@ def test_keys_folders_and_record_files_name_a_cell(world, tmp_path):
     record = one(world, "pix")
     key, folder = record.identity.key, world.runs / "cells" / record.identity.key
     for name in (key, key[:12], folder, str(folder), folder / "record.json"):
-        assert srbench.load(name, runs=world.runs).record == record
+        assert srbench.load(name, runs=world.runs, plugins=PICTURES).record == record
     for name, words in (("", "no record.json"), ("zzz", "no cell"), ("no/such", "no record.json"),
                         (Path("nowhere"), "no record.json")):
         with pytest.raises(UsageError, match=words):
@@ -180,7 +180,7 @@ def test_keys_folders_and_record_files_name_a_cell(world, tmp_path):
 def test_vectors(tmp_path):
     results = run_here("toy-shift[iterations=30]", "toy", metrics="l2-uvp", plugins=TOY,
                        runs=tmp_path / "runs")
-    trained = srbench.load(results.records[0], runs=results.runs)
+    trained = srbench.load(results.records[0], runs=results.runs, plugins=TOY)
     x = torch.zeros(3, 4)
     assert torch.allclose(trained(x), trained.method.offset.expand(3, 4))
     assert trained(x[0]).shape == (4,)
@@ -210,13 +210,19 @@ def replaced(folder):
     path.write_text(json.dumps({**json.loads(path.read_text()), "more": 1}))
 
 
+def linked(folder):
+    manifest = next(folder.glob("checkpoint/*/manifest.json"))
+    manifest.rename(folder.parent / "elsewhere.json")
+    manifest.symlink_to(folder.parent / "elsewhere.json")
+
+
 def published(folder):
     for path in (folder / "checkpoint", folder / "cell.json"):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 @pytest.mark.parametrize(("damage", "words"), [
-    (removed, "has no checkpoint"), (torn, "torn or altered"),
+    (removed, "has no checkpoint"), (linked, "has no checkpoint"), (torn, "torn or altered"),
     (replaced, "not the one that the record"), (published, "published records and records alone")])
 def test_a_map_that_is_not_the_records_is_refused_with_the_remedy(world, tmp_path, damage, words):
     runs = copied(world, tmp_path)
@@ -245,10 +251,12 @@ def test_changed_code_is_a_warning(world, tmp_path, monkeypatch):
         load(world, plugins=other)
 
 
-def test_a_plugin_that_is_gone(world):
+def test_a_plugin_file_is_only_run_if_the_caller_names_it(world, tmp_path, monkeypatch):
+    monkeypatch.delitem(sys.modules, "picture_plugin", raising=False)
     with pytest.raises(UnknownName, match="no method named 'pix'") as told:
-        load(world, plugins=[])
-    assert "plugins=" in told.value.hint
+        srbench.load(one(world, "pix"), runs=world.runs)
+    assert f"plugins=..., or --plugin; the cell ran with {PICTURES}" in told.value.hint
+    assert "picture_plugin" not in sys.modules
 
 
 def test_a_plugin_that_is_broken_is_named(world, tmp_path, monkeypatch):
