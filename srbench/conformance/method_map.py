@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SIZES = ((16, 16), (17, 23), (24, 19), (31, 37))  # of LR photographs
 CLOSE = 1e-4  # of a value near 1: what the order of sums may change
 BYTES = 8.0  # mean of |T(x)| beyond which an output is no image of range [-1, 1]
+DEVICE = "cuda"
 SAME = 1e-6  # what another order of memory may change
 GPU = 1e-2  # what another device's kernels and TF32 may change
 
@@ -160,29 +161,34 @@ def save_and_load(subject: MethodSubject) -> None:
 
 def cpu_and_gpu(subject: MethodSubject) -> None:
     """The trained map gives the same on a GPU, up to its arithmetic."""
-    if not torch.cuda.is_available():
+    if not has_gpu():
         raise NotTried("there is no GPU here")
     first = subject.trained()
     assert first.method is not None
-    method = copy.deepcopy(first.method).to("cuda").eval()
+    method = copy.deepcopy(first.method).to(DEVICE).eval()
     for lr, wanted in zip(first.inputs(), first.outputs(), strict=True):
         try:
             with torch.no_grad():
-                mapped = method(lr.to("cuda"))
+                mapped = method(lr.to(DEVICE))
         except RuntimeError as error:
             raise Failed(f"on a GPU T raised {type(error).__name__}: {error}"
                          f"{at_forward(first)}") from error
-        if mapped.device.type != "cuda":
+        if mapped.device.type != DEVICE:
             raise Failed(f"T(x) of x on a GPU is on {mapped.device}{at_forward(first)}")
         gap = float((mapped.cpu() - wanted).abs().max())
         if gap > GPU * max(1.0, float(wanted.abs().max())):
             raise Failed(f"T(x) on a GPU and on the CPU differ by {gap:.2g}")
-    trained = subject.on_gpu()
+    trained = subject.on(DEVICE)
     if trained.error is not None:
         raise Failed(f"on a GPU fit raised {said(trained)}")
 
 
 # --- shared by the checks
+
+
+def has_gpu() -> bool:
+    """Whether there is another device to try the map on."""
+    return torch.cuda.is_available()
 
 
 def mapped_by(attempt: Attempt, lr: Tensor) -> Tensor:

@@ -147,11 +147,11 @@ class MethodSubject(Subject):
 
         return self._further(NONE, budget=Budget(seconds=1e-9))
 
-    def on_gpu(self) -> Attempt:
-        """A training on a GPU."""
+    def on(self, device: str) -> Attempt:
+        """A training on another device."""
         import torch
 
-        return self._further(ON_GPU, device=torch.device("cuda"))
+        return self._further(ON_GPU, device=torch.device(device))
 
     def resumed(self) -> list[Attempt]:
         """A training that is interrupted after each of `STOPS` and taken up by new objects.

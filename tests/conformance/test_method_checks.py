@@ -554,6 +554,45 @@ def test_evaluation_and_saving():
     assert "does not fit a newly built one: Unexpected key(s)" in said(GrowsInFit, "save-and-load")
 
 
+class Adrift(Toy):
+    """What `to` moves comes out changed, as a constant that is not moved changes the sum."""
+
+    def _apply(self, fn, recurse=True):
+        moved = super()._apply(fn, recurse)
+        with torch.no_grad():
+            moved.net.bias.add_(0.5)
+        return moved
+
+
+class Stays(Toy):
+    def forward(self, lr):
+        mapped = super().forward(lr)
+        return mapped if self.training else mapped.to("meta")
+
+
+class FailsThere(Toy):
+    tries: ClassVar[list[int]] = []
+
+    def fit(self, training) -> None:
+        super().fit(training)
+        self.tries.append(1)
+        if len(self.tries) == 2:
+            raise RuntimeError("tensors on two devices")  # there
+
+
+def test_another_device(monkeypatch):
+    """Without a GPU: the CPU in its place, so that the comparison itself is tried."""
+    monkeypatch.setattr("srbench.conformance.method_map.has_gpu", lambda: True)
+    monkeypatch.setattr("srbench.conformance.method_map.DEVICE", "cpu")
+    assert said(Toy, "cpu-and-gpu-alike") == ""
+    assert said(Adrift, "cpu-and-gpu-alike") == "T(x) on a GPU and on the CPU differ by 0.5"
+    assert said(FailsThere, "cpu-and-gpu-alike") == (
+        f"on a GPU fit raised RuntimeError: tensors on two devices in {line_of('there')}")
+    subject = subject_of(Stays)
+    subject.first()._outputs = [torch.zeros(6, 4)]
+    assert "T(x) of x on a GPU is on meta" in said(subject, "cpu-and-gpu-alike")
+
+
 # --- conduct
 
 
