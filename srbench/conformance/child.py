@@ -1,4 +1,6 @@
-"""The process in which checks run: ``python -m srbench.conformance.child``.
+"""The process in which checks run: ``python -m srbench.conformance.child FOLDER``.
+
+It is started where the user is, so that what they can import it can too, and works in FOLDER.
 
 A plugin's code may hang or end its process, so the parent watches this one and starts another.
 Jobs come as lines of JSON on stdin; on stdout go ``{"check": name}`` before a check,
@@ -102,5 +104,6 @@ if __name__ == "__main__":
     # What a plugin prints must not be taken for a report.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    os.chdir(sys.argv[1])
     main(sys.stdin, answers)
     os._exit(0)  # threads a plugin left running must not keep this process alive

@@ -53,7 +53,7 @@ class Child:
                        CWD: str(user_path("."))}  # paths in parameters are those of the user
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "srbench.conformance.child"], cwd=folder / "tmp",
+                [sys.executable, "-m", "srbench.conformance.child", str(folder / "tmp")],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment,
                 start_new_session=True)
         self._words: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()

@@ -167,13 +167,25 @@ def test_the_page_has_the_checks_and_what_they_promise(capfd):
     assert len(table.splitlines()) == 2 + len(checks())
 
 
-def test_the_command_runs_the_checks(capfd):
-    """Through the processes: two light checks of a built-in method, and one that is not tried."""
-    names = "metadata-citation,parameters-typed"
-    assert main(["check", "identity", "--only", names, "--json"]) == 0
+def test_the_command_runs_the_checks_where_the_user_is(tmp_path, monkeypatch, capfd):
+    """Through the process of the checks, which has to find what lies at relative paths."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "said_nearby.py").write_text("LICENCE = 'MIT'\n")
+    (tmp_path / "nearby.py").write_text(
+        "import said_nearby\nfrom srbench import MethodInfo, hookimpl\n\n\n@hookimpl\n"
+        "def srbench_methods():\n"
+        "    return [MethodInfo(name='nearby', summary='A copy.', licence=said_nearby.LICENCE,\n"
+        "                       load='srbench_anchors.method:Identity')]\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", "site")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    names = "metadata-citation,metadata-licence,parameters-typed"
+    assert main(["check", "nearby.py", "--only", names, "--json"]) == 3
     document = json.loads(capfd.readouterr().out)
     assert [(r["check"], r["verdict"]) for r in document["results"]] == [
-        ("metadata-citation", "passed"), ("parameters-typed", "passed")]
+        ("metadata-citation", "failed"), ("metadata-licence", "passed"),
+        ("parameters-typed", "passed")]
+    assert not list(tmp_path.glob("*.txt"))
 
 
 def test_unknown_checks_are_refused_before_anything_runs():
