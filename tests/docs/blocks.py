@@ -78,11 +78,6 @@ def blocks_of(text: str, page: str) -> list[Block]:
     return found
 
 
-def read(path: Path) -> list[Block]:
-    """The fenced blocks of a file."""
-    return blocks_of(path.read_text(encoding="utf-8"), page_name(path))
-
-
 @dataclass(frozen=True)
 class Typed:
     """One command of a console block and the lines printed below it."""

@@ -21,13 +21,14 @@ import pytest
 import yaml
 
 from srbench.cli.shell import main
-from tests.docs.blocks import MARKS, ROOT, RUN, SHOWN, page_name, pages, read, typed
+from tests.docs.blocks import MARKS, ROOT, RUN, SHOWN, blocks_of, page_name, pages, typed
 from tests.docs.commands import commands_of, complaint, inline_commands, text_of
 from tests.docs.prepared import PREPARED
 
 LOOKS_TYPED = re.compile(r"^(?:\$ )?(?:srbench|pip|pytest|python) (?! {2}|.*\S {3,}[^#\s]).*",
                          re.MULTILINE)
-PAGES = {page_name(path): read(path) for path in pages() if path.is_file()}
+TEXTS = {page_name(path): path.read_text(encoding="utf-8") for path in pages()}
+PAGES = {page: blocks_of(text, page) for page, text in TEXTS.items()}
 ALL = [block for blocks in PAGES.values() for block in blocks]
 # Of the user who runs the tests, before fixtures replace it: slow pages download weights once.
 OWN = {name: os.environ[name] for name in ("SRBENCH_CACHE",) if name in os.environ}
@@ -103,15 +104,13 @@ def test_blocks_by_kind():
     sys.stdout.writelines(f"{page:32} {language:8} {kind:8} {count}\n"
                           for (page, language, kind), count in sorted(table.items()))
     kinds = Counter(block.kind for block in ALL)
-    assert sum(kinds.values()) == len(ALL) == sum(fences(path) for path in pages()
-                                                  if path.is_file())
+    assert sum(kinds.values()) == len(ALL) == sum(map(fences, TEXTS.values()))
     assert kinds["run"] > kinds["not run"] / 2, kinds
 
 
-def fences(path: Path) -> int:
+def fences(text: str) -> int:
     """Fenced blocks of a page, counted in another way."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return sum(line.lstrip().startswith(("```", "~~~")) for line in lines) // 2
+    return sum(line.lstrip().startswith(("```", "~~~")) for line in text.splitlines()) // 2
 
 
 @pytest.mark.parametrize("block", [block for block in ALL if block.language in {"sh", "console"}],
@@ -139,7 +138,7 @@ def test_runs_can_be_planned(block, words, tmp_path, monkeypatch, capsys):
     code = main([*words[1:], "--dry-run"])
     printed = capsys.readouterr().err
     new = re.search(r"no (method|dataset) named '([^']+)'", printed)
-    page = (ROOT / block.page).read_text(encoding="utf-8")
+    page = TEXTS[block.page]
     introduced = new and (f"new {new[1]} {new[2]}" in page or f'name="{new[2]}"' in page)
     # Data of others may not be on this machine, which is no usage error.
     assert code in {0, 1} or introduced, printed
@@ -147,7 +146,7 @@ def test_runs_can_be_planned(block, words, tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_commands_in_the_text_are_understood(page):
-    for line, text in inline_commands((ROOT / page).read_text(encoding="utf-8")):
+    for line, text in inline_commands(TEXTS[page]):
         for words in commands_of(text):
             why = complaint(words)
             if words[1:2] and words[1].isupper():  # srbench VERB
