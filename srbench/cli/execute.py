@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from srbench.engine.trackers import Warn
+    from srbench.engine.listener import Warn
     from srbench.plan import Cell
     from srbench.running.run import OnEvent, Outcome, Run
 

@@ -19,7 +19,7 @@ from srbench.running.executor import check_executor, make_executor, refuse_impos
 from srbench.running.track import chosen, tracking
 
 if TYPE_CHECKING:
-    from srbench.engine.trackers import Warn
+    from srbench.engine.listener import Warn
     from srbench.plan import Cell, Request
     from srbench.registry.catalog import Catalog
     from srbench.results.record import Record

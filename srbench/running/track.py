@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from srbench.registry.events import TrackedCell, TrackedRun
 
 if TYPE_CHECKING:
-    from srbench.engine.trackers import Trackers, Warn
+    from srbench.engine.listener import Warn
+    from srbench.engine.trackers import Trackers
     from srbench.plan import Cell
     from srbench.registry.catalog import Catalog
     from srbench.registry.tracker import Tracker

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from srbench import Scalars, TrackedRun, hookimpl
+from srbench.engine import listener
 from srbench.engine import trackers as module
 from srbench.engine.scalars import ScalarsFile
 from srbench.engine.trackers import Trackers
@@ -27,7 +28,7 @@ from tests.trackers.test_scalars import event
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch):
-    monkeypatch.setattr(module, "LOOK", 0.02)
+    monkeypatch.setattr(listener, "LOOK", 0.02)
     monkeypatch.setattr(module, "CLOSE", 0.6)
     monkeypatch.setattr(module, "SILENCE", 0.2)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from srbench import Scalars, TrackedCell, TrackedRun
-from srbench.engine import scalars, trackers
+from srbench.engine import listener, scalars, trackers
 from srbench.registry import hookspecs
 from srbench.registry.inspection import EVENTS, HOOKS, PROVIDES
 
@@ -49,7 +49,7 @@ def test_limits_are_as_written():
     assert f"The run waits for it, {trackers.START:g} s at most" in PAGE
     assert f"waits {trackers.CLOSE:g} s for all trackers" in PAGE
     assert f"at most {scalars.LARGEST >> 20} MiB" in PAGE
-    assert trackers.FAILURES == 5
+    assert listener.FAILURES == 5
     assert "after five times in a row" in PAGE
 
 
