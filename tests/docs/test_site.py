@@ -81,7 +81,7 @@ def test_links_of_pages_that_come_from_outside_docs_hold(site, pages):
         for link in pages[name].links:
             target, _, anchor = link.partition("#")
             if target and not re.match(r"[a-z]+:", target):
-                path = site / target
+                path = site / unquote(target)
                 assert path.is_file(), f"{name}: {link}"
                 if anchor and path.suffix == ".html" and path.parent == site:
                     assert f'id="{anchor}"' in path.read_text(encoding="utf-8"), f"{name}: {link}"
