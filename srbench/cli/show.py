@@ -14,6 +14,7 @@ from srbench.cli.tables import results_tables
 from srbench.foreign.text import printable
 
 if TYPE_CHECKING:
+    from srbench.boards.board import Board
     from srbench.results.record import Record
     from srbench.results.store import Invalid, Store
 
@@ -89,7 +90,6 @@ def choose(store: Store, plan_id: str | None) -> tuple[list[Record], list[Invali
 def show(records: Sequence[Record], invalid: Sequence[Invalid], runs: Path,
          form: Format) -> None:
     """Print records on stdout in the form asked for."""
-    from srbench.boards.table import make_boards
     from srbench.boards.text import board_data, board_latex, records_csv
 
     lines = [printable(f"invalid: {broken.path}: {broken.reason}") for broken in invalid]
@@ -97,10 +97,10 @@ def show(records: Sequence[Record], invalid: Sequence[Invalid], runs: Path,
         click.echo(records_csv(records, invalid), nl=False)
     elif form == "latex":
         comments = "".join(f"\n% {line}\n" for line in lines)
-        click.echo("\n".join(map(board_latex, make_boards(records))) + comments, nl=False)
+        click.echo("\n".join(map(board_latex, _boards(records, runs))) + comments, nl=False)
     elif form == "json":
         output().document({
-            "boards": [board_data(board) for board in make_boards(records)],
+            "boards": [board_data(board) for board in _boards(records, runs)],
             "invalid": [{"path": str(broken.path), "reason": broken.reason}
                         for broken in invalid]})
     else:
@@ -108,3 +108,11 @@ def show(records: Sequence[Record], invalid: Sequence[Invalid], runs: Path,
             output().stdout.print(part)
         for line in lines:
             output().stdout.print(line, style="red")
+
+
+def _boards(records: Sequence[Record], runs: Path) -> list[Board]:
+    """Boards with the evidence of single images, so that intervals are those of the page."""
+    from srbench.boards.table import make_boards
+    from srbench.results.evidence import Evidence
+
+    return make_boards(records, evidence=Evidence(runs / "cells"))

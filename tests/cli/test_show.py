@@ -16,6 +16,7 @@ from srbench.cli.show import results_tables
 from srbench.results.store import Store
 from tests.results.factory import make_metric, make_record
 
+ROOT = Path(__file__).resolve().parents[2]
 NOTICE = "This data is a stand-in."
 
 
@@ -114,6 +115,17 @@ def test_json_is_one_document_even_beside_warnings(runs):
     assert "not JSON" in document["invalid"][0]["reason"]
     assert "broken/record.json is left out" in result.stderr
     assert result.exit_code == 0
+
+
+def test_intervals_are_those_of_the_published_page():
+    folder = ROOT / "leaderboards"
+    result = srbench(folder / "records" / "w2-early@embedded", "--json")
+    shown, = json.loads(result.stdout)["boards"]
+    page = json.loads((folder / "pages" / "w2-early@embedded.json").read_bytes())
+    intervals = [{row["label"]: row["values"]["l2-uvp"]["interval"] for row in board["rows"]}
+                 for board in (shown, page)]
+    assert intervals[0]["linear"] == [6.913914334, 7.772703554]  # of seeds and images together
+    assert {name: intervals[0][name] for name in intervals[1]} == intervals[1]
 
 
 def test_latex(runs):
