@@ -24,12 +24,13 @@ from srbench.errors import PluginError
 
 HARNESS = "srbench"
 # Packages of srbench that load each of their names from a module when it is first used.
-LAZY = ("srbench", "srbench.networks")
+LAZY = ("srbench", "srbench.networks", "srbench.testing")
 # Modules of srbench that a cell reaches but that decide none of its numbers, and why.
 # A name that ends in ".*" stands for the package and everything below it.
 NEUTRAL = {
     "srbench": "loads names lazily: each is followed to its module",
     "srbench.networks": "loads names lazily: each is followed to its module",
+    "srbench.testing": "loads names lazily: each is followed to its module",
     "srbench.errors": "messages",
     "srbench.atomic": "how files are written",
     "srbench.files": "fetches files and checks the hashes that plugins and weights name",
