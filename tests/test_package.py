@@ -55,7 +55,8 @@ MAY_IMPORT = {
 }
 PUBLIC_MODULES = {"srbench", "srbench.errors", "srbench.files", "srbench.imagestore",
                   "srbench.metrics", "srbench.networks", "srbench.paths",
-                  "srbench.testing", "srbench.training", "srbench.evaluation.transport", "srbench.evaluation.moments"}
+                  "srbench.testing", "srbench.training", "srbench.evaluation.transport",
+                  "srbench.evaluation.moments"}
 
 
 def imports(path: Path, *, runtime_only: bool = True) -> set[str]:
