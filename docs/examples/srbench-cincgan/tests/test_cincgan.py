@@ -150,15 +150,15 @@ def test_only_photographs_are_enlarged() -> None:
 
 def test_a_short_training_beats_bicubic() -> None:
     dataset = SyntheticPhotographs()
-    steps = {"clean_iterations": 40, "sr_iterations": 80, "joint_iterations": 3}
-    params = {"crop": 16, "batch_size": 2, "lr": 1e-3, "sr_lr": 2e-3, **steps}
+    steps = {"clean_iterations": 80, "sr_iterations": 80, "joint_iterations": 3}
+    params = {"crop": 16, "batch_size": 2, "lr": 5e-4, "sr_lr": 2e-3, **steps}
     trained = train(CinCGAN, dataset, params=params, steps=None)
-    assert [stage.steps for stage in trained.result.stages] == [40, 80, 3]
+    assert [stage.steps for stage in trained.result.stages] == [80, 80, 3]
     ours = theirs = 0.0
     for x, y in dataset.test_batches(batch_size=1):  # pairs, which no training sees
         ours += float((trained.map(x) - y).square().mean())
         theirs += float((up_bicubic(x, 4) - y).square().mean())
-    assert ours < 0.5 * theirs
+    assert ours < 0.6 * theirs  # 0.2 to 0.3 for seeds 0 to 3
 
 
 def test_it_keeps_what_a_plugin_promises() -> None:

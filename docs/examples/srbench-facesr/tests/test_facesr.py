@@ -75,7 +75,7 @@ def test_a_short_training_beats_bicubic() -> None:
     for x, y in dataset.test_batches(batch_size=1):  # pairs, which no training sees
         ours += float((trained.map(x) - y).square().mean())
         theirs += float((up_bicubic(x, 4) - y).square().mean())
-    assert ours < 0.8 * theirs
+    assert ours < 0.9 * theirs  # 0.5 to 0.75 for seeds 0 to 3
 
 
 def test_each_stage_draws_what_it_says() -> None:
