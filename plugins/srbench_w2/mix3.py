@@ -15,7 +15,7 @@ import torch
 
 from srbench import Dataset, Field, Parameters, Problem
 from srbench.errors import SrbenchError
-from srbench.files import ensure, read_manifest
+from srbench.files import ensure, find, read_manifest
 from srbench.networks import DenseICNN, load_strict, read_checkpoint
 from srbench_w2.gaussian_mixture import GaussianMixture, official_mixture
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from srbench.files import RemoteFile
+    from srbench.files import Progress, RemoteFile
 
 MANIFEST = Path(__file__).with_name("official_files.json")
 STRONG_CONVEXITY = 1e-2  # of the benchmark's loading code, not the 1e-4 of the files' training
@@ -108,8 +108,7 @@ class Mix3ToMix10(Dataset):
         super().__init__(params, name)
         dim = params.dim
         self.problem = Problem(domain="vector", lr_shape=(dim,), hr_shape=(dim,))
-        manifest = read_manifest(MANIFEST)
-        self._remotes = [manifest[f"benchmarks/Mix3toMix10/{dim}_v{k}.pt"] for k in (1, 2)]
+        self._remotes = potential_files(dim)
         self._files = [ensure(remote) for remote in self._remotes]
         self._pair: _Pair | None = None
 
@@ -169,6 +168,22 @@ class Mix3ToMix10(Dataset):
                 "samples": ESTIMATION_SIZE,
             },
         }
+
+    @classmethod
+    def fetch(cls, params: Params, progress: Progress | None = None) -> list[Path]:
+        """Download and verify the potentials of one dimension; return where they lie."""
+        return [ensure(remote, progress=progress) for remote in potential_files(params.dim)]
+
+    @classmethod
+    def missing(cls, params: Params) -> list[RemoteFile]:
+        """Potentials of one dimension that are not on this machine."""
+        return [remote for remote in potential_files(params.dim) if find(remote) is None]
+
+
+def potential_files(dim: int) -> list[RemoteFile]:
+    """Return the official files of the two potentials of dimension ``dim``."""
+    manifest = read_manifest(MANIFEST)
+    return [manifest[f"benchmarks/Mix3toMix10/{dim}_v{k}.pt"] for k in (1, 2)]
 
 
 class _Pair:

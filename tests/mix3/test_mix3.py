@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
+from srbench.cli import cli
 from srbench.errors import CorruptFile, DownloadError, ParameterError, SrbenchError
 from srbench.evaluation.moments import affine_transport, sample_moments
 from srbench.files import cache_dir, read_manifest
@@ -225,6 +227,22 @@ def test_files_are_found_in_the_cache_too(official: Path, monkeypatch: pytest.Mo
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes((official / f"Mix3toMix10/4_v{version}.pt").read_bytes())
     assert opened(dim=4).problem.dim == 4
+
+
+def test_srbench_fetch_gets_the_files_of_a_dimension(
+    official: Path, monkeypatch: pytest.MonkeyPatch
+):
+    names = ["Mix3toMix10/8_v1.pt", "Mix3toMix10/8_v2.pt"]
+    found = CliRunner().invoke(cli, ["fetch", "mix3tomix10[dim=8]"])
+    assert found.stdout.split() == [str(official / name) for name in names]
+    monkeypatch.delenv("SRBENCH_DATA")
+    listed = CliRunner().invoke(cli, ["fetch", "--list"]).stdout
+    line, = [line for line in listed.splitlines() if line.startswith("mix3tomix10 ")]
+    assert "lacks 2_v1.pt, 2_v2.pt" in line
+    assert line.endswith("srbench fetch mix3tomix10")
+    refused = CliRunner().invoke(cli, ["fetch", "mix3tomix10"]).exception
+    assert isinstance(refused, DownloadError)
+    assert "put the file at" in refused.hint
 
 
 def test_every_dimension_has_its_official_files():
