@@ -10,7 +10,7 @@ from textwrap import dedent
 import pytest
 
 from srbench import DatasetInfo, MethodInfo, MetricInfo
-from srbench.errors import MissingDependency, PluginError, UnknownName
+from srbench.errors import MissingDependency, PluginError, UnknownName, UsageError
 from srbench.registry.catalog import BrokenPlugin, Catalog, discover
 from srbench.registry.implementation import load_implementation, remedy
 from srbench.registry.inspection import sentence
@@ -281,3 +281,45 @@ def test_a_file_given_twice_by_different_paths_is_one_plugin(tmp_path):
     version = sources[0].version
     path.write_text("x = 2")
     assert file_sources([path])[0].version != version
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch) -> Path:
+    """A project's folder with a package that is not installed."""
+    package = tmp_path / "srbench-tint" / "srbench_tint_here"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(dedent(
+        PLUGIN.format(name="tint").replace("m:C", "srbench_tint_here.method:Works")))
+    (package / "method.py").write_text(dedent(IMPLEMENTATION))
+    (tmp_path / "srbench-tint" / "tests").mkdir()
+    (tmp_path / "srbench-tint" / "tests" / "__init__.py").write_text("")
+    yield tmp_path / "srbench-tint"
+    for name in [name for name in sys.modules if name.startswith("srbench_tint_here")]:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize("given", [".", "srbench_tint_here", "srbench_tint_here/__init__.py"])
+def test_a_package_is_a_plugin_by_its_folder(project, given):
+    entry = discover([project / given]).method("tint")
+    assert entry.plugin == str(project / "srbench_tint_here" / "__init__.py")
+    assert entry.load().__name__ == "Works"
+    (project / "srbench_tint_here" / "method.py").write_text("x = 1")
+    assert file_sources([project / given])[0].version != entry.version  # all its files count
+
+
+def test_a_folder_of_several_packages_or_none_is_refused(project):
+    with pytest.raises(UsageError, match="holds no packages"):
+        discover([project / "tests" / ".." / ".." ])
+    (project / "src" / "other").mkdir(parents=True)
+    (project / "src" / "other" / "__init__.py").write_text("")
+    with pytest.raises(UsageError, match=r"holds 2 packages \(srbench_tint_here, other\)"):
+        discover([project])
+
+
+def test_the_file_of_an_installed_plugin_is_that_plugin(site):
+    path, = [Path(entry.module.__file__) for _, entry in discover().entries()
+             if entry.module.__file__.startswith(str(site))]
+    catalog = discover([path])
+    assert [plugin for plugin in catalog.broken if plugin.distribution == "file"] == []
+    assert {entry.distribution for _, entry in catalog.entries()
+            if entry.module.__file__ == str(path)} != {"file"}

@@ -25,11 +25,13 @@ if TYPE_CHECKING:
 @click.command(help="""\b
 Examples:
   srbench check my-method
+  srbench check ./srbench-my-method
   srbench check my_plugin.py --only resume-is-exact,same-seed-same-bits
 
-Run the conformance checks of a method, a dataset, a metric, or of everything a plugin or a Python
-file provides, on small synthetic data with a known map and without network. Exit code 3 says that
-a check failed; warnings and checks that could not be tried do not.
+Run the conformance checks of a method, a dataset, a metric, or of everything that a plugin, a
+Python file or the folder of a package provides, on small synthetic data with a known map and
+without network. Exit code 3 says that a check failed; warnings and checks that could not be tried
+do not.
 """)
 @click.argument("name", required=False, shell_complete=complete_names)
 @click.option("--only", default="", metavar="CHECK,...", help="Run these checks alone.")

@@ -40,8 +40,8 @@ it. A record is reused only while every part of the identity is the same.
               help="Set a parameter of the method or the dataset.")
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE",
               help="TOML file with options of srbench run.")
-@click.option("--plugin", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
-              help="Also load a plugin from a Python file.")
+@click.option("--plugin", multiple=True, type=click.Path(path_type=Path), metavar="PATH",
+              help="Also load a plugin from a Python file or a package's folder.")
 @click.option("--metrics", metavar="LIST", help="Only these metrics.  [default: all installed]")
 @click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1.  [default: cuda if present]")
 @click.option("--precision", metavar="NAME", help="fp32 or bf16.  [default: fp32]")

@@ -16,9 +16,10 @@ FunctionT = TypeVar("FunctionT", bound="Callable[..., Any]")
 
 
 def plugin_option(function: FunctionT) -> FunctionT:
-    """Add ``--plugin FILE``, repeatable, as the argument ``plugins``."""
-    return click.option("--plugin", "plugins", multiple=True, type=click.Path(path_type=Path),
-                        metavar="FILE", help="Also load a plugin from a Python file.")(function)
+    """Add ``--plugin PATH``, repeatable, as the argument ``plugins``."""
+    return click.option(
+        "--plugin", "plugins", multiple=True, type=click.Path(path_type=Path), metavar="PATH",
+        help="Also load a plugin from a Python file or a package's folder.")(function)
 
 
 def json_option(function: FunctionT) -> FunctionT:

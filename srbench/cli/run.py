@@ -71,8 +71,8 @@ from its last checkpoint. The path of the page is printed on stdout, everything 
               help="Set a parameter of a method or dataset, e.g. ots.iterations=500.")
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE",
               help="TOML file with these options; the command line wins.")
-@click.option("--plugin", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
-              help="Also load a plugin from a Python file.")
+@click.option("--plugin", multiple=True, type=click.Path(path_type=Path), metavar="PATH",
+              help="Also load a plugin from a Python file or a package's folder.")
 @click.option("--metrics", metavar="LIST", help="Only these metrics.  [default: all installed]")
 @click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1.  [default: cuda if present]")
 @click.option("--precision", metavar="NAME", help="fp32 or bf16.  [default: fp32]")

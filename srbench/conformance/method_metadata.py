@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -62,10 +64,15 @@ def licence(subject: MethodSubject) -> None:
 def top_module_is_light(subject: MethodSubject) -> None:
     """Importing the top module imports none of `HEAVY`."""
     entry = subject.entry
-    if entry.distribution == "file":
+    package = getattr(entry.module, "__path__", None)
+    if entry.distribution == "file" and package is None:
         raise NotTried("a one-off file holds metadata and implementation together")
+    above = [str(Path(folder).parent) for folder in package or ()]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(
+        [*above * (entry.distribution == "file"), os.environ.get("PYTHONPATH", "")])}
     done = subprocess.run([sys.executable, "-c", IMPORT, entry.module.__name__, *HEAVY],
-                          capture_output=True, text=True, timeout=SECONDS, check=False)
+                          capture_output=True, text=True, timeout=SECONDS, check=False,
+                          env=environment)
     if done.returncode:
         raise Failed(f"importing {entry.module.__name__} in a new process failed: "
                      f"{done.stderr.strip().splitlines()[-1:]}")

@@ -20,7 +20,7 @@ def run_checks(name: str, *, only: Iterable[str] = (), plugins: Sequence[Path] =
     Parameters
     ----------
     name : str
-        A method, dataset, metric or plugin, or the path of a Python file.
+        A method, dataset, metric or plugin, or the path of a Python file or of a package.
     only : iterable of str
         Names of checks; empty runs all.
     plugins : sequence of Path
@@ -59,7 +59,7 @@ def check_plugin(name: str | Path, only: Iterable[str] = (), *,
     Parameters
     ----------
     name : str or Path
-        A method, dataset, metric or plugin, or the path of a Python file.
+        A method, dataset, metric or plugin, or the path of a Python file or of a package.
     only : iterable of str
         Names of checks; empty runs all.
     timeout : float

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from srbench.conformance.check import Check, Kind, Result, Verdict
 from srbench.errors import UnknownName
 from srbench.registry.catalog import discover
+from srbench.registry.sources import plugin_file
 
 if TYPE_CHECKING:
     from srbench.registry.catalog import BrokenPlugin, Catalog
@@ -54,21 +56,24 @@ def resolve(name: str, plugins: Sequence[Path] = ()) -> Found:
     UsageError
         If a file does not exist.
     """
-    path = [Path(name)] if name.endswith(".py") else []
+    path = [plugin_file(Path(name))] if name.endswith(".py") or os.sep in name else []
     catalog = discover([*plugins, *path])
-    wanted = str(Path(name).resolve()) if path else name
+    wanted = str(path[0]) if path else name
     found = [(kind, entry) for kind, entry in catalog.entries() if not path
              and entry.info.name == name]
     found = found or [(kind, entry) for kind, entry in catalog.entries()
-                      if wanted in (entry.plugin, entry.distribution)]
+                      if wanted in (entry.plugin, entry.distribution,
+                                    getattr(entry.module, "__file__", None))]
     broken = [plugin for plugin in catalog.broken if wanted in
               (plugin.plugin, plugin.distribution, *plugin.names)] if not found else []
     sound = {entry.plugin for _, entry in found} | {
         tracker.plugin for tracker in catalog.trackers.values() if not found
         and wanted in (tracker.name, tracker.plugin, tracker.distribution)}
+    if not sound and not broken and not path and Path(name).is_dir():
+        return resolve(f".{os.sep}{name}", plugins)  # names come before folders
     if not sound and not broken:
         raise UnknownName("method, dataset, metric or plugin", name, _names(catalog),
-                          hint="srbench list, or the path of a Python file")
+                          hint="srbench list, or the path of a Python file or a folder")
     return Found([Target(kind, entry.info.name) for kind, entry in found],  # type: ignore[arg-type]
                  [*map(_discovered, sorted(sound)), *map(_broken, broken)], catalog.extra)
 

@@ -208,6 +208,10 @@ class Catalog:
             self.trackers[source.name] = Tracker(source.name, source.plugin, source.distribution,
                                                  source.version, found.module, found.events)
 
+    def _holds(self, source: Source) -> bool:
+        """Whether a file is that of an installed plugin, so that its names are its own."""
+        return str(source.path) in {entry.module.__file__ for _, entry in self.entries()}
+
     def _taken(self, source: Source, found: Inspection) -> str:
         """Why the names of a plugin cannot be taken, or empty."""
         for kind, info in found.labelled():
@@ -229,17 +233,18 @@ def discover(extra: Sequence[Path] = ()) -> Catalog:
     Parameters
     ----------
     extra : sequence of Path
-        One-off plugins: Python files outside any distribution.
+        One-off plugins: Python files or packages outside any distribution.
 
     Raises
     ------
     UsageError
-        If a file of ``extra`` does not exist.
+        If there is none at a path of ``extra``.
     """
     sources = file_sources(extra)
     catalog = Catalog(extra=[source.path for source in sources if source.path is not None])
     # stdout is the answer of the command; what a plugin prints while it is imported is not.
     with redirect_stdout(sys.stderr):
         for source in [*installed_sources(), *sources]:
-            catalog._join(source, inspect_plugin(source))
+            if not catalog._holds(source):
+                catalog._join(source, inspect_plugin(source))
     return catalog

@@ -1,8 +1,8 @@
 """The plugin API on one page.
 
 A plugin is a module named in the entry-point group ``srbench`` of an installed distribution, or a
-file given with ``--plugin path.py``. It implements any of these hooks with ``@hookimpl``. Its top
-module is metadata only: importing it must not import torch.
+file or package given with ``--plugin PATH``. It implements any of these hooks with ``@hookimpl``.
+Its top module is metadata only: importing it must not import torch.
 
 The first three say what a plugin provides. The others are events, and a plugin that listens to
 one is a *tracker*: it is named after the plugin and called only where ``--track NAME`` asks for it,

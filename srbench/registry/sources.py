@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
+INIT = "__init__.py"
+
+
 @dataclass(frozen=True)
 class Source:
     """A plugin that is known to exist but has not been imported.
@@ -92,39 +95,68 @@ def _of_distribution(distribution: metadata.Distribution) -> list[Source]:
 
 
 def file_sources(paths: Sequence[Path]) -> list[Source]:
-    """Return one source for each distinct file.
+    """Return one source for each distinct file or package.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Python files; of a package its ``__init__.py``, its folder, or a project's folder that
+        holds no other package (``tests`` does not count).
 
     Raises
     ------
     UsageError
-        If a file does not exist or is not a Python file.
+        If there is none, or a folder holds several packages.
     """
     sources = []
-    for path in dict.fromkeys(Path(path).resolve() for path in paths):
-        if not path.is_file() or path.suffix != ".py":
-            raise UsageError(f"no plugin file {str(path)!r}",
-                             hint="--plugin takes the path of a Python file")
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    for path in dict.fromkeys(plugin_file(Path(path)) for path in paths):
+        parts = sorted(path.parent.rglob("*.py")) if path.name == INIT else [path]
+        digest = hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()
         sources.append(Source(str(path), "file", digest[:12], path=path))
     return sources
 
 
+def plugin_file(path: Path) -> Path:
+    """Return the file that is imported for a path; raises as `file_sources`."""
+    path = path.resolve()
+    if path.is_dir():
+        found = [path / INIT] if (path / INIT).is_file() else [
+            init for init in sorted([*path.glob(f"*/{INIT}"), *path.glob(f"src/*/{INIT}")])
+            if init.parent.name != "tests"]
+        if len(found) != 1:
+            raise UsageError(
+                f"{str(path)!r} holds {len(found) or 'no'} packages"
+                + f" ({', '.join(init.parent.name for init in found)})" * bool(found),
+                hint="name the folder of one package, or a Python file")
+        return found[0]
+    if not path.is_file() or path.suffix != ".py":
+        raise UsageError(f"no plugin file {str(path)!r}",
+                         hint="a plugin is the path of a Python file or of a package's folder")
+    return path
+
+
 def load_file(path: Path) -> ModuleType:
     """Import a file as a top-level module named after it, so ``"stem:Class"`` finds it later.
+
+    ``__init__.py`` stands for its folder's package, whose modules are then found below it.
 
     Raises
     ------
     PluginError
         If the name is no identifier, or belongs to another module.
     """
-    name = path.stem
+    package = path.name == INIT
+    name = path.parent.name if package else path.stem
     if not name.isidentifier():
-        raise PluginError(f"the file name {path.name!r} is not a Python identifier; rename it")
+        raise PluginError(f"the file name {path.name!r} is not a Python identifier; rename it"
+                          if not package else
+                          f"the package name {name!r} is not a Python identifier; rename it")
     present = find_spec(name)
     if present is not None and (present.origin is None or Path(present.origin).resolve() != path):
         raise PluginError(f"the file name {path.name!r} hides another module of that name "
                           f"({present.origin}); rename it")
-    spec = spec_from_file_location(name, path)
+    spec = spec_from_file_location(
+        name, path, submodule_search_locations=[str(path.parent)] if package else None)
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
