@@ -1,8 +1,8 @@
 """CinCGAN of Yuan et al. (2018): a cycle that cleans LR images inside one that enlarges them.
 
 x is a noisy LR image, z an unpaired HR image, y = z shrunk by 4 is a clean LR image.
-G1 = ``clean`` takes x to y, SR = ``sr`` y to z; G2 and G3, each the ``back`` of its cycle, take y and
-z to x.
+G1 = ``clean`` takes x to y, SR = ``sr`` y to z; G2 and G3, each the ``back`` of its cycle, take
+y and z to x.
 """
 
 from __future__ import annotations
