@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.blocks import read
+from tests.docs.blocks import blocks_of
 from tests.fakes import ROOT, srbench
 
 KINDS = ("method", "dataset")
@@ -151,7 +151,7 @@ def test_the_pages_show_what_is_written(tmp_path, kind):
     """write-a-method.md and write-a-dataset.md print the modules as ``srbench new`` makes them."""
     page = ROOT / "docs" / f"write-a-{kind}.md"
     shown = {}
-    for block in read(page):
+    for block in blocks_of(page.read_text(encoding="utf-8"), page.name):
         first, _, rest = block.text.partition("\n")
         if block.language == "python" and first.startswith("# srbench_"):
             shown[first.removeprefix("# ")] = rest

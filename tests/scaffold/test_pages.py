@@ -13,7 +13,7 @@ from PIL import Image
 
 from srbench import networks
 from srbench.training import Training
-from tests.docs.blocks import read
+from tests.docs.blocks import blocks_of
 from tests.fakes import ROOT, srbench
 
 METHOD, DATASET = ROOT / "docs" / "write-a-method.md", ROOT / "docs" / "write-a-dataset.md"
@@ -75,7 +75,8 @@ def test_modules_that_may_be_imported_can_be():
 
 
 def block(page, words: str) -> str:
-    text, = (one.text for one in read(page) if one.language == "python" and words in one.text)
+    blocks = blocks_of(page.read_text(encoding="utf-8"), page.name)
+    text, = (one.text for one in blocks if one.language == "python" and words in one.text)
     return text
 
 
