@@ -66,6 +66,7 @@ def test_needs_and_intervals_are_those_of_the_metrics(installed):
             needs = overview(needs.split("`")[1])[2]
         assert ("known map" in needs) == kind.needs_map, name
         assert ("patches" in needs) == (kind.mode == "patches"), name
+        assert kind.mode != "train10" or "**train mode**" in SECTIONS[name], name
         assert ("image" in needs or "patches" in needs) == kind.image_only, name
         means = any(base.__name__ == "MeanMetric" for base in kind.__mro__)
         assert (interval == "over images") == means, name

@@ -176,6 +176,7 @@ def fuzz(tmp_path: Path, rounds: int) -> None:
     assert resumes >= rounds // 10
 
 
+@pytest.mark.ci
 @pytest.mark.timeout(900)
 def test_twenty_rounds(tmp_path):
     fuzz(tmp_path, 20)

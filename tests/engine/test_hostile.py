@@ -108,10 +108,12 @@ def wrong_rows(table: Table, found: dict[str, dict[str, Any]]) -> dict[str, Any]
     return wrong
 
 
+@pytest.mark.ci
 def test_every_way_to_end_has_its_status_and_reason(tmp_path):
     run_table(THAT_END, tmp_path)
 
 
+@pytest.mark.ci
 def test_what_else_methods_do_is_said_and_harms_no_number(tmp_path):
     found = run_table(THAT_WORK, tmp_path)
     work = cell_folder(tmp_path, found["writes-files"]) / "work"

@@ -225,7 +225,8 @@ def test_too_few_gpus_are_an_error_before_anything_starts(cell, gpus, told):
 
 
 def test_the_command_line_refuses_before_it_writes(tmp_path, monkeypatch, capsys):
-    from srbench.cli import main, request
+    from srbench.cli import main
+    from srbench.running import request
     from tests.engine.runs import TOY
 
     monkeypatch.setenv("PATH", str(tmp_path))  # no driver

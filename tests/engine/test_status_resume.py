@@ -57,6 +57,7 @@ def states(text: str) -> dict[str, str]:
 # ------------------------------------------------------------------ one run's whole life
 
 
+@pytest.mark.ci
 def test_a_run_from_its_first_steps_over_a_crash_to_its_end(tmp_path, status):
     gate = tmp_path / "gate"
     with Run(*GATE, "--methods", "toy-raise,toy-gate,toy-shift", cwd=tmp_path,

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from srbench.cli import request
 from srbench.engine.executors import LOST
 from srbench.engine.executors.commands import carried, folder_of, leave_words, timeout_of
 from srbench.engine.outcome import describe_exit
 from srbench.engine.tasks import JobOptions
+from srbench.running import request
 
 
 def test_folder_and_time_limit_are_those_of_the_command(tmp_path):

@@ -125,6 +125,7 @@ def close_ends_what_runs(executor, tmp_path):
     assert executor.poll(runs) is None
 
 
+@pytest.mark.ci
 def test_a_cell_whose_node_dies_goes_on_elsewhere_and_its_neighbour_stays(tmp_path, begin,
                                                                          cluster):
     run = begin(*RAY, "--methods", SLOW, "--seeds", "0,1")
