@@ -17,6 +17,7 @@ import psutil
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+PR_GET_CHILD_SUBREAPER = 37
 PATIENCE = 3.0  # seconds in which killed processes must have vanished
 MARK = "SRBENCH_JOB"  # environment variable every process of a job inherits
 
@@ -35,18 +36,30 @@ def die_with_parent(number: signal.Signals, parent: int | None = None) -> None:
         os.kill(os.getpid(), number)
 
 
-def adopt_orphans() -> bool:
+def adopt_orphans(adopt: bool = True) -> bool:
     """Become the parent of descendants whose own parent ends; False where there is no such thing.
 
     A child that called ``setsid`` and was abandoned stays a descendant then, and can be found.
+
+    Parameters
+    ----------
+    adopt : bool
+        False leaves orphans to the system again.
     """
-    return _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    return _prctl(PR_SET_CHILD_SUBREAPER, int(adopt))
+
+
+def adopts_orphans() -> bool:
+    """Whether this process is the parent of its descendants' orphans."""
+    answer = ctypes.c_int()
+    return _prctl(PR_GET_CHILD_SUBREAPER, ctypes.addressof(answer)) and answer.value == 1
 
 
 def _prctl(option: int, value: int) -> bool:
     if not sys.platform.startswith("linux"):
         return False
-    return bool(ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) == 0)
+    libc = ctypes.CDLL(None, use_errno=True)
+    return bool(libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) == 0)
 
 
 def kill_group(leader: int) -> None:

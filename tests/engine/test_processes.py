@@ -189,3 +189,22 @@ def kill(process: int) -> None:
     except ProcessLookupError:
         return
     time.sleep(0.05)
+
+
+def test_a_run_adopts_orphans_no_longer_than_it_lasts(tmp_path):
+    """A notebook that called srbench.run goes on, and its own orphans are the system's."""
+    code = ("from types import SimpleNamespace as Cell\n"
+            "from srbench.engine.executors.local import LocalExecutor\n"
+            "from srbench.engine.processes import adopt_orphans, adopts_orphans\n"
+            "for before in (False, True):\n"
+            "    adopt_orphans(before)\n"
+            "    executor = LocalExecutor(jobs=1)\n"
+            "    cell = Cell(key='k', device='cpu', memory_gib=0, gpu_memory_gib=0, ranks=1,\n"
+            "                identity=Cell(threads=1))\n"
+            "    assert executor.submit(cell, ['sleep', '60'])\n"
+            "    print(adopts_orphans())\n"
+            "    executor.close()\n"
+            "    print(adopts_orphans())\n")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
+                          cwd=tmp_path, timeout=60)
+    assert done.stdout.split() == ["True", "False", "True", "True"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from srbench.engine.executors.gpus import VARIABLE
 from srbench.engine.executors.machine import Machine, Packing, Place
-from srbench.engine.processes import MARK, adopt_orphans, kill_descendants
+from srbench.engine.processes import MARK, adopt_orphans, adopts_orphans, kill_descendants
 from srbench.plan import Cell
 
 LAST_CHANCE = 10.0  # seconds in which a job that must end now writes its cell's record
@@ -45,7 +45,7 @@ class LocalExecutor:
         self._packing = Packing(machine or Machine.here(), jobs)
         self._running: list[LocalJob] = []
         self._ran_on: dict[str, tuple[str, ...]] = {}
-        adopt_orphans()  # those of a job that was killed come to us
+        self._adopted_before = adopts_orphans()
 
     def submit(self, cell: Cell, command: Sequence[str], *,
                alone: bool = False) -> LocalJob | None:
@@ -54,6 +54,7 @@ class LocalExecutor:
                                    avoid=self._ran_on.get(cell.key, ()))
         if place is None:
             return None
+        adopt_orphans()  # those of a job that is killed come to us
         mark = secrets.token_hex(8)
         environment = {**os.environ, MARK: mark}
         if place.gpus and ":" not in cell.device:  # one that names its GPU finds it among all
@@ -98,3 +99,4 @@ class LocalExecutor:
             kill_descendants(job.mark)
         self._running.clear()
         self._packing.places.clear()
+        adopt_orphans(self._adopted_before)  # this process may be a notebook's, which goes on
