@@ -323,3 +323,23 @@ def test_the_file_of_an_installed_plugin_is_that_plugin(site):
     assert [plugin for plugin in catalog.broken if plugin.distribution == "file"] == []
     assert {entry.distribution for _, entry in catalog.entries()
             if entry.module.__file__ == str(path)} != {"file"}
+
+
+def test_a_plugin_without_a_file_harms_nobody_else(site, project):
+    metadata_folder(site)
+    (site / "odd_plugin.py").write_text(dedent(PLUGIN.format(name="odd")) + "\ndel __file__\n")
+    try:
+        assert {"odd", "tint"} <= set(discover([project]).methods)
+    finally:
+        sys.modules.pop("odd_plugin", None)  # `site` knows modules by their files
+
+
+def test_a_tracker_is_named_after_its_package_and_found_by_its_file(site, project):
+    source = "from srbench import hookimpl\n\n@hookimpl\ndef srbench_run_started(run):\n    pass\n"
+    (project / "srbench_tint_here" / "__init__.py").write_text(source)
+    assert set(discover([project]).trackers) > {"srbench_tint_here"}
+    metadata_folder(site)
+    (site / "odd_plugin.py").write_text(source)
+    catalog = discover([site / "odd_plugin.py"])  # that of the installed plugin
+    assert "odd" in catalog.trackers
+    assert "odd_plugin" not in catalog.trackers

@@ -210,7 +210,9 @@ class Catalog:
 
     def _holds(self, source: Source) -> bool:
         """Whether a file is that of an installed plugin, so that its names are its own."""
-        return str(source.path) in {entry.module.__file__ for _, entry in self.entries()}
+        held = [*(entry.module for _, entry in self.entries()),
+                *(tracker.module for tracker in self.trackers.values())]
+        return str(source.path) in {getattr(module, "__file__", None) for module in held}
 
     def _taken(self, source: Source, found: Inspection) -> str:
         """Why the names of a plugin cannot be taken, or empty."""

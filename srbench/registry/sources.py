@@ -49,8 +49,8 @@ class Source:
 
     @property
     def name(self) -> str:
-        """Short name: that of the entry point, or of the file without ``.py``."""
-        return self.plugin if self.path is None else self.path.stem
+        """Short name: that of the entry point, or of the module that a file is imported as."""
+        return self.plugin if self.path is None else module_name(self.path)
 
     def load(self) -> object:
         """Import the plugin; whatever its code raises comes through."""
@@ -135,6 +135,11 @@ def plugin_file(path: Path) -> Path:
     return path
 
 
+def module_name(path: Path) -> str:
+    """Name a file is imported as: its own, or its folder's where it is a package."""
+    return path.parent.name if path.name == INIT else path.stem
+
+
 def load_file(path: Path) -> ModuleType:
     """Import a file as a top-level module named after it, so ``"stem:Class"`` finds it later.
 
@@ -145,12 +150,11 @@ def load_file(path: Path) -> ModuleType:
     PluginError
         If the name is no identifier, or belongs to another module.
     """
-    package = path.name == INIT
-    name = path.parent.name if package else path.stem
+    package, name = path.name == INIT, module_name(path)
     if not name.isidentifier():
-        raise PluginError(f"the file name {path.name!r} is not a Python identifier; rename it"
-                          if not package else
-                          f"the package name {name!r} is not a Python identifier; rename it")
+        what = "package" if package else "file"
+        raise PluginError(f"the {what} name {(path.parent if package else path).name!r} is not a "
+                          "Python identifier; rename it")
     present = find_spec(name)
     if present is not None and (present.origin is None or Path(present.origin).resolve() != path):
         raise PluginError(f"the file name {path.name!r} hides another module of that name "

@@ -16,7 +16,7 @@ class Tracker:
     Parameters
     ----------
     name : str
-        Name of the entry point, or of the file without ``.py``.
+        Name of the entry point, or of the file without ``.py`` or the package's folder.
     plugin, distribution, version, module
         As in `srbench.registry.catalog.Entry`.
     events : tuple of str
